@@ -1,0 +1,1 @@
+//! Reading and writing GGUF files, every length checked before use.

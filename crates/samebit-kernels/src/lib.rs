@@ -1,0 +1,1 @@
+//! The operations of samebit-numerics, fast: a table of functions filled by what the CPU has.

@@ -1,0 +1,1 @@
+//! Architectures as data, one forward pass for all of them.

@@ -1,0 +1,1 @@
+//! Text to tokens and back: tokenizers, streaming UTF-8, chat templates.

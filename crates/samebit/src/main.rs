@@ -1,0 +1,2 @@
+//! The samebit command line.
+fn main() {}
