@@ -4,3 +4,5 @@
 extern crate alloc;
 
 pub mod arith;
+pub mod blocks;
+pub mod half;
