@@ -1,2 +1,139 @@
-//! The project's own chores.
-fn main() {}
+//! The project's own chores, run as `cargo xtask COMMAND`.
+//!
+//! Knows the repository's layout and where test models come from. May not know any crate of the runtime: it must
+//! build in seconds and work when they do not; what needs them is started through cargo.
+
+mod cargo;
+mod licences;
+mod models;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "The project's own chores",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer a prompt with SmolLM2-135M-Instruct: fetch it, build samebit, run it
+    Demo {
+        /// What to ask
+        #[arg(default_value = "Why is the sky blue?")]
+        prompt: String,
+        /// Further arguments of `samebit run`, after `--`
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Fetch the test models and run every test of the workspace
+    Test {
+        /// Further arguments of `cargo test`, after `--`
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Fetch the test models and verify their SHA-256 (no name: all of them)
+    Models {
+        /// Which ones: smollm2, gemma3, qwen2
+        names: Vec<String>,
+    },
+    /// Check the rules of the house: lengths, unsafe, floats, headers, dependencies, …
+    Tidy,
+    /// Check that every dependency's licence is one the project accepts
+    Licences,
+    /// Check conformance/v1.txt, or write it anew with --bless
+    Conformance {
+        /// Arguments of the `conformance` program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Compare logits and continuations with golden outputs and print tables
+    Accuracy {
+        /// Arguments of `samebit-accuracy logits` (try --help)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Compare activations layer by layer with golden outputs
+    Layers {
+        /// Arguments of `samebit-accuracy layers` (try --help)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Runs one command; `false` means that a check said no.
+fn run(command: Command) -> Result<bool> {
+    let root = repository_root()?;
+    match command {
+        Command::Demo { prompt, rest } => demo(&root, &prompt, &rest),
+        Command::Test { rest } => test(&root, &rest),
+        Command::Models { names } => models::fetch_named(&names).map(|()| true),
+        Command::Tidy => tidy::check(&root),
+        Command::Licences => licences::check(&root),
+        Command::Conformance { rest } => cargo::run_release(
+            &root,
+            "samebit-conform",
+            &[&["conformance/v1.txt".to_owned()], &rest[..]].concat(),
+        ),
+        Command::Accuracy { rest } => cargo::run_release(
+            &root,
+            "samebit-accuracy",
+            &[&["logits".to_owned()], &rest[..]].concat(),
+        ),
+        Command::Layers { rest } => cargo::run_release(
+            &root,
+            "samebit-accuracy",
+            &[&["layers".to_owned()], &rest[..]].concat(),
+        ),
+    }
+}
+
+fn demo(root: &Path, prompt: &str, rest: &[String]) -> Result<bool> {
+    models::fetch_named(&["smollm2".to_owned()])?;
+    let model = models::folder()?.join(models::SMOLLM2.file);
+    let mut args = vec![
+        "run".to_owned(),
+        "-m".to_owned(),
+        model.display().to_string(),
+    ];
+    args.extend(["-p".to_owned(), prompt.to_owned()]);
+    args.extend_from_slice(rest);
+    cargo::run_release(root, "samebit", &args)
+}
+
+fn test(root: &Path, rest: &[String]) -> Result<bool> {
+    models::fetch_named(&[])?;
+    let mut command = cargo::command(root);
+    command.args(["test", "--workspace", "--locked"]).args(rest);
+    command.env(models::FOLDER_VARIABLE, models::folder()?);
+    cargo::succeeds(&mut command)
+}
+
+/// The folder above this crate's own, where the workspace's Cargo.toml lies.
+fn repository_root() -> Result<PathBuf> {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let root = here.parent().context("xtask lies in no repository")?;
+    Ok(root.to_path_buf())
+}
