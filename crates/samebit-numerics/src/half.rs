@@ -13,8 +13,8 @@ pub const NAN_F16: u16 = 0x7e00;
 /// The canonical NaN of bf16, as bits.
 pub const NAN_BF16: u16 = 0x7fc0;
 
-/// The value of the f16 with these bits: exact for every finite value (subnormals become normal f32)
-/// and infinity; every NaN becomes [`NAN_F32`].
+/// The value of the f16 with these bits: exact for every finite value (subnormals become normal
+/// f32) and infinity; every NaN becomes [`NAN_F32`].
 #[inline]
 #[must_use]
 pub const fn f16_to_f32(half: u16) -> f32 {
@@ -22,7 +22,8 @@ pub const fn f16_to_f32(half: u16) -> f32 {
     let magnitude = (half & 0x7fff) as u32;
     // Rebias the exponent from 15 to 127.
     let normal = (magnitude << 13) + (112 << 23);
-    // A subnormal is m·2⁻²⁴, and 2⁻²⁴ is the last place of 0.5: (0.5 + m·2⁻²⁴) - 0.5 is exact and meets no subnormal f32.
+    // A subnormal is m·2⁻²⁴, and 2⁻²⁴ is the last place of 0.5: (0.5 + m·2⁻²⁴) - 0.5 is exact and
+    // meets no subnormal f32.
     let subnormal = (f32::from_bits((126 << 23) | magnitude) - 0.5).to_bits();
     let finite = if magnitude < 0x0400 {
         subnormal
@@ -42,8 +43,8 @@ pub const fn f16_to_f32(half: u16) -> f32 {
     })
 }
 
-/// The f16 nearest to `x`, ties to even, as bits. From 65520 upward the nearest is infinity; magnitudes up to
-/// 2⁻²⁵ round to zero and keep their sign; every NaN becomes [`NAN_F16`].
+/// The f16 nearest to `x`, ties to even, as bits. From 65520 upward the nearest is infinity;
+/// magnitudes up to 2⁻²⁵ round to zero and keep their sign; every NaN becomes [`NAN_F16`].
 #[inline]
 #[must_use]
 pub const fn f32_to_f16(x: f32) -> u16 {
@@ -54,13 +55,15 @@ pub const fn f32_to_f16(x: f32) -> u16 {
         return NAN_F16;
     }
     if magnitude >= 0x4780_0000 {
-        return sign | 0x7c00; // 65536 and more; what lies between 65504 and that carries into infinity below.
+        // 65536 and more; what lies between 65504 and that carries into infinity below.
+        return sign | 0x7c00;
     }
     let half = if magnitude >= 0x3880_0000 {
         // Normal: at least 2⁻¹⁴. A carry out of the mantissa steps the exponent, as it should.
         round_off(magnitude - (112 << 23), 13)
     } else if magnitude >= 0x3300_0000 {
-        // Subnormal: at least 2⁻²⁵. The significand, implicit bit included, counts units of 2^(exponent - 150).
+        // Subnormal: at least 2⁻²⁵. The significand, implicit bit included, counts units of
+        // 2^(exponent - 150).
         let exponent = magnitude >> 23;
         round_off((magnitude & 0x007f_ffff) | 0x0080_0000, 126 - exponent)
     } else {
@@ -76,8 +79,8 @@ pub const fn bf16_to_f32(brain: u16) -> f32 {
     canonical_nan(f32::from_bits((brain as u32) << 16))
 }
 
-/// The bf16 nearest to `x`, ties to even, as bits. Values beyond the largest finite bf16 by half a unit or more
-/// become infinity; every NaN becomes [`NAN_BF16`].
+/// The bf16 nearest to `x`, ties to even, as bits. Values beyond the largest finite bf16 by half a
+/// unit or more become infinity; every NaN becomes [`NAN_BF16`].
 #[inline]
 #[must_use]
 pub const fn f32_to_bf16(x: f32) -> u16 {
@@ -100,7 +103,8 @@ pub const fn canonical_nan(x: f32) -> f32 {
     })
 }
 
-/// `bits / 2^shift` to the nearest integer, ties to even; 0 < shift < 32 and no overflow at `bits + 2^(shift-1)`.
+/// `bits / 2^shift` to the nearest integer, ties to even; 0 < shift < 32, and
+/// `bits + 2^(shift-1)` does not overflow.
 const fn round_off(bits: u32, shift: u32) -> u32 {
     let odd = (bits >> shift) & 1;
     // Half a unit less one, plus one if the quotient is odd: carries exactly when it should.

@@ -1,19 +1,23 @@
-//! Small unsigned fields packed into bytes, in the one arrangement that all of the block formats use.
+//! Small unsigned fields packed into bytes, in the one arrangement that all of the block formats
+//! use.
 //!
-//! The fields of `BITS` bits (1, 2 or 4) come in groups of `GROUP` bytes. A group holds `8/BITS` runs of `GROUP` elements each: run s lies in
-//! the bits `BITS·s ..` of the group's bytes, element l of the run in byte l. So with P = 8/BITS,
+//! The fields of `BITS` bits (1, 2 or 4) come in groups of `GROUP` bytes. A group holds `8/BITS`
+//! runs of `GROUP` elements each: run s lies in the bits `BITS·s ..` of the group's bytes, element
+//! l of the run in byte l. So with P = 8/BITS,
 //!
 //! `element[g·GROUP·P + s·GROUP + l] = (byte[g·GROUP + l] >> (BITS·s)) & (2^BITS - 1)`.
 //!
 //! Knows no format.
 
-/// Unpacks all of `packed` into `out`, which has `8/BITS` elements per byte. Values fit: at most 15.
+/// Unpacks all of `packed` into `out`, which has `8/BITS` elements per byte. Values fit: at most
+/// 15.
 #[inline(always)]
 pub(super) fn unpack<const BITS: usize, const GROUP: usize>(packed: &[u8], out: &mut [i8]) {
     each_run::<BITS, GROUP>(packed, out, |out, value| *out = value as i8);
 }
 
-/// Adds `2^shift` times each field of `packed` to elements whose bits from `shift` upward are zero. The result stays below 128.
+/// Adds `2^shift` times each field of `packed` to elements whose bits from `shift` upward are zero.
+/// The result stays below 128.
 #[inline(always)]
 pub(super) fn unpack_above<const BITS: usize, const GROUP: usize>(
     packed: &[u8],

@@ -1,5 +1,5 @@
-//! What the formats of 256-element super-blocks share: float scales outside, integer scales inside, 256 small integers.
-//! Knows no format's bytes; each format says how its own lie ([`Block256`]).
+//! What the formats of 256-element super-blocks share: float scales outside, integer scales inside,
+//! 256 small integers. Knows no format's bytes; each format says how its own lie ([`Block256`]).
 
 use super::{Family, IntChunk, Spec};
 use crate::half::canonical_nan;
@@ -7,7 +7,8 @@ use crate::half::canonical_nan;
 /// Elements per super-block.
 pub(super) const LEN: usize = 256;
 
-/// The scales of a super-block, in sixteenths (formats with one integer scale per 32 elements repeat each).
+/// The scales of a super-block, in sixteenths (formats with one integer scale per 32 elements
+/// repeat each).
 pub(super) struct Scales {
     /// The float scale of the integer scales.
     pub(super) d: f32,

@@ -1,5 +1,5 @@
-//! What the formats of 32-element blocks share: a float scale, perhaps a float offset, 32 small integers.
-//! Knows no format's bytes; each format says how its own lie ([`Block32`]).
+//! What the formats of 32-element blocks share: a float scale, perhaps a float offset, 32 small
+//! integers. Knows no format's bytes; each format says how its own lie ([`Block32`]).
 
 use super::{Family, IntChunk, Spec};
 use crate::half::canonical_nan;

@@ -6,7 +6,8 @@
 //! | F16 | bytes 2i .. 2i+2, IEEE 754 binary16 |
 //! | BF16 | bytes 2i .. 2i+2, the upper 16 bits of a binary32 |
 //!
-//! Every NaN becomes the canonical one in both directions. Knows only how single numbers lie in bytes.
+//! Every NaN becomes the canonical one in both directions. Knows only how single numbers lie in
+//! bytes.
 
 use super::{Family, IntChunk, Spec};
 use crate::half::{bf16_to_f32, canonical_nan, f16_to_f32, f32_to_bf16, f32_to_f16};

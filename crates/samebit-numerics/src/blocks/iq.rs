@@ -1,4 +1,5 @@
-//! IQ4_NL and IQ4_XS: four-bit indices into one table of sixteen unevenly spaced integers, denser near zero.
+//! IQ4_NL and IQ4_XS: four-bit indices into one table of sixteen unevenly spaced integers, denser
+//! near zero.
 
 use super::bits::{pack, unpack};
 use super::block32::{self, Block32};
@@ -83,7 +84,7 @@ impl Block256<136> for Iq4Xs {
     }
 
     fn quantize(x: &[f32; block256::LEN], block: &mut [u8; 136]) {
-        let fit = symmetric_super::<32>(x, -32, -127.0, nearest_value);
+        let fit = symmetric_super::<32>(x, -32.0, -127.0, nearest_value);
         let (mut high, mut low) = (0u16, 0u32);
         for j in 0..8 {
             let scale = (fit.sub[2 * j] + 32).cast_unsigned();
@@ -109,12 +110,23 @@ fn look_up(q: &mut i8) {
 
 /// The index of the table value nearest to `x`; the lower of two equally near; 0 for NaN.
 fn index(x: f32) -> u8 {
-    let middles = VALUES
-        .windows(2)
-        .map(|pair| (f32::from(pair[0]) + f32::from(pair[1])) * 0.5);
-    middles.filter(|middle| x > *middle).count() as u8
+    steps().filter(|(middle, _)| x > *middle).count() as u8
 }
 
-fn nearest_value(x: f32) -> i8 {
-    VALUES[usize::from(index(x))]
+/// The table value nearest to `x`: `VALUES[index(x)]`, as a sum of the steps passed, for this one
+/// is in the quantiser's inner loop.
+#[inline(always)]
+fn nearest_value(x: f32) -> f32 {
+    steps().fold(f32::from(VALUES[0]), |value, (middle, step)| {
+        value + if x > middle { step } else { 0.0 }
+    })
+}
+
+/// From each table value to the next: the middle between them and the difference.
+#[inline(always)]
+fn steps() -> impl Iterator<Item = (f32, f32)> {
+    VALUES.windows(2).map(|pair| {
+        let (low, high) = (f32::from(pair[0]), f32::from(pair[1]));
+        ((low + high) * 0.5, high - low)
+    })
 }

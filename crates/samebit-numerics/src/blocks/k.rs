@@ -1,6 +1,8 @@
-//! Q2_K to Q6_K: super-blocks of 256 elements whose sub-blocks have small integer scales (and minimums).
+//! Q2_K to Q6_K: super-blocks of 256 elements whose sub-blocks have small integer scales (and
+//! minimums).
 //!
-//! "Runs" below are those of `bits.rs`: a field of 32 bytes with 2-bit runs holds elements 0..32 in bits 0..2, elements 32..64 in bits 2..4, and so on.
+//! "Runs" below are those of `bits.rs`: a field of 32 bytes with 2-bit runs holds elements 0..32 in
+//! bits 0..2, elements 32..64 in bits 2..4, and so on.
 
 use super::bits::{pack, unpack, unpack_above};
 use super::block256::{Block256, LEN, Scales};
@@ -39,7 +41,7 @@ impl Block256<84> for Q2K {
     }
 
     fn quantize(x: &[f32; LEN], block: &mut [u8; 84]) {
-        let fit = affine_super::<16>(x, 15, 3);
+        let fit = affine_super::<16>(x, 15.0, 3.0);
         *field_mut(block, 0) =
             core::array::from_fn::<u8, 16, _>(|j| fit.sub[j] | (fit.min[j] << 4));
         pack::<2, 32>(&fit.q, 0, field_mut::<64>(block, 16));
@@ -85,7 +87,7 @@ impl Block256<110> for Q3K {
     }
 
     fn quantize(x: &[f32; LEN], block: &mut [u8; 110]) {
-        let fit = symmetric_super::<16>(x, -32, -4.0, |x| nearest(x, -4, 3));
+        let fit = symmetric_super::<16>(x, -32.0, -4.0, |x| nearest(x, -4.0, 3.0));
         let q = fit.q.map(|q| (q + 4).cast_unsigned());
         let sub = fit.sub.map(|scale| (scale + 32).cast_unsigned());
         pack::<1, 32>(&q, 2, field_mut::<32>(block, 0));
@@ -130,7 +132,7 @@ impl Block256<144> for Q4K {
     }
 
     fn quantize(x: &[f32; LEN], block: &mut [u8; 144]) {
-        let fit = affine_super::<32>(x, 63, 15);
+        let fit = affine_super::<32>(x, 63.0, 15.0);
         *field_mut(block, 0) = pack_six_bit_scales(&fit);
         pack::<4, 32>(&fit.q, 0, field_mut::<128>(block, 16));
     }
@@ -162,7 +164,7 @@ impl Block256<176> for Q5K {
     }
 
     fn quantize(x: &[f32; LEN], block: &mut [u8; 176]) {
-        let fit = affine_super::<32>(x, 63, 31);
+        let fit = affine_super::<32>(x, 63.0, 31.0);
         *field_mut(block, 0) = pack_six_bit_scales(&fit);
         pack::<1, 32>(&fit.q, 4, field_mut::<32>(block, 16));
         pack::<4, 32>(&fit.q, 0, field_mut::<128>(block, 48));
@@ -202,7 +204,7 @@ impl Block256<210> for Q6K {
     }
 
     fn quantize(x: &[f32; LEN], block: &mut [u8; 210]) {
-        let fit = symmetric_super::<16>(x, -128, -32.0, |x| nearest(x, -32, 31));
+        let fit = symmetric_super::<16>(x, -128.0, -32.0, |x| nearest(x, -32.0, 31.0));
         let q = fit.q.map(|q| (q + 32).cast_unsigned());
         pack::<4, 64>(&q, 0, field_mut::<128>(block, 0));
         pack::<2, 32>(&q, 4, field_mut::<64>(block, 128));

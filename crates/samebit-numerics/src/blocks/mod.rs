@@ -1,8 +1,10 @@
 //! Weight formats: how a row of numbers lies in a GGUF file, byte by byte.
 //!
-//! Each format is described where it is decoded ([`Format`]'s variants link there). Three operations per format:
-//! [`Format::dequantize`] (bytes to f32), [`Format::quantize`] (f32 to bytes, simple and deterministic) and
-//! [`decode_chunk`] (bytes to the integers that the v1 dot product works on). All multi-byte numbers are little-endian.
+//! Each format's bytes are described, offset by offset, at the type of its name in `float.rs`,
+//! `simple.rs`, `k.rs`, `iq.rs` or `mxfp4.rs`. Three operations per format: [`Format::dequantize`]
+//! (bytes to f32), [`Format::quantize`] (f32 to bytes, simple and deterministic) and
+//! [`decode_chunk`] (bytes to the integers that the v1 dot product works on). All multi-byte
+//! numbers are little-endian.
 //!
 //! Knows nothing of files, tensors' names or models; a row is a slice of bytes.
 
@@ -21,7 +23,8 @@ pub use chunk::{CHUNK, IntChunk, decode_chunk};
 
 use crate::half::f16_to_f32;
 
-/// A weight format. The names of the variants are GGUF's, in Rust's spelling; [`Format::name`] gives GGUF's own.
+/// A weight format. The names of the variants are GGUF's, in Rust's spelling; [`Format::name`]
+/// gives GGUF's own.
 ///
 /// | format | elements | bytes | value of an element |
 /// |---|---|---|---|
@@ -33,7 +36,8 @@ use crate::half::f16_to_f32;
 /// | `Q3_K`, `Q6_K` | 256 | 110, 210 | `(d·sc)·q`, q signed |
 /// | `IQ4_XS` | 256 | 136 | `(d·sc)·table[q]` |
 ///
-/// Each operation in the last column is one rounded f32 operation, in the order that the brackets show; nothing is fused.
+/// Each operation in the last column is one rounded f32 operation, in the order that the brackets
+/// show; nothing is fused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// IEEE 754 binary32.
@@ -77,11 +81,13 @@ pub enum Family {
     Float,
     /// Blocks of 32 integers with a float scale (and perhaps a float offset) each.
     Block32,
-    /// Super-blocks of 256: integer scales inside, one float scale (and perhaps one float for the minimums) outside.
+    /// Super-blocks of 256: integer scales inside, one float scale (and perhaps one float for the
+    /// minimums) outside.
     Block256,
 }
 
-/// What the table knows of a format. `decode` fills an [`IntChunk`] from a chunk's bytes (never called for floats).
+/// What the table knows of a format. `decode` fills an [`IntChunk`] from a chunk's bytes (never
+/// called for floats).
 struct Spec {
     name: &'static str,
     family: Family,
@@ -174,13 +180,15 @@ impl Format {
         self.spec().block_bytes
     }
 
-    /// Whether an element's value has an additive part: the offset `m` of `Q4_1` and `Q5_1`, the minimums of `Q2_K`, `Q4_K` and `Q5_K`.
+    /// Whether an element's value has an additive part: the offset `m` of `Q4_1` and `Q5_1`, the
+    /// minimums of `Q2_K`, `Q4_K` and `Q5_K`.
     #[must_use]
     pub fn has_offset(self) -> bool {
         self.spec().has_offset
     }
 
-    /// Bytes of a row of `elements` elements; `None` unless that is a whole number of blocks (or if the bytes overflow `usize`).
+    /// Bytes of a row of `elements` elements; `None` unless that is a whole number of blocks (or if
+    /// the bytes overflow `usize`).
     #[must_use]
     pub fn row_bytes(self, elements: usize) -> Option<usize> {
         if !elements.is_multiple_of(self.block_len()) {
@@ -191,9 +199,10 @@ impl Format {
 
     /// The values of the blocks in `bytes`, in order, into `out`.
     ///
-    /// Each float operation is rounded once, to nearest even, in the order that the format's description gives. A NaN
-    /// (from a NaN in the bytes, or from an infinite scale times zero) is always the canonical one,
-    /// [`NAN_F32`](crate::half::NAN_F32); integers and finite scales never make a NaN or, `MXFP4` aside, an infinity.
+    /// Each float operation is rounded once, to nearest even, in the order that the format's
+    /// description gives. A NaN (from a NaN in the bytes, or from an infinite scale times zero) is
+    /// always the canonical one, [`NAN_F32`](crate::half::NAN_F32); integers and finite scales
+    /// never make a NaN or, `MXFP4` aside, an infinity.
     ///
     /// # Panics
     /// Unless `bytes.len()` is exactly `row_bytes(out.len())`.
@@ -202,10 +211,12 @@ impl Format {
         (self.spec().dequantize)(bytes, out);
     }
 
-    /// Blocks that approximate `x`, into `out`: the simple, deterministic quantiser (the same bytes everywhere, f32 arithmetic
-    /// rounded operation by operation). For synthetic models and tests; no rival to a quantiser that weighs by importance.
+    /// Blocks that approximate `x`, into `out`: the simple, deterministic quantiser (the same bytes
+    /// everywhere, f32 arithmetic rounded operation by operation). For synthetic models and tests;
+    /// no rival to a quantiser that weighs by importance.
     ///
-    /// Values should be finite and small enough for the format's f16 scale; others give some valid block, the same everywhere.
+    /// Values should be finite and small enough for the format's f16 scale; others give some valid
+    /// block, the same everywhere.
     ///
     /// # Panics
     /// Unless `out.len()` is exactly `row_bytes(x.len())`.
@@ -223,7 +234,8 @@ impl Format {
     }
 }
 
-/// `N` bytes of a block from a fixed offset. Both are constants of the format, so that the bounds check folds away.
+/// `N` bytes of a block from a fixed offset. Both are constants of the format, so that the bounds
+/// check folds away.
 #[inline(always)]
 fn field<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
     let (head, _) = block[at..].as_chunks::<N>();

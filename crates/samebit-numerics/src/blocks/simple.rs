@@ -1,12 +1,14 @@
 //! Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: 32 elements, one f16 scale, perhaps one f16 offset.
 //!
-//! Elements 0..16 lie in the low nibbles of 16 bytes, elements 16..32 in the high ones. The quantisers are the plain ones:
-//! Q4_0 and Q5_0 give the element of largest magnitude the most negative quant, Q4_1 and Q5_1 span smallest to largest, Q8_0 gives ±127 to the largest magnitude.
-//! All arithmetic is f32, and the scale by which elements are divided is the one before it is rounded to f16.
+//! Elements 0..16 lie in the low nibbles of 16 bytes, elements 16..32 in the high ones. The
+//! quantisers are the plain ones: Q4_0 and Q5_0 give the element of largest magnitude the most
+//! negative quant, Q4_1 and Q5_1 span smallest to largest, Q8_0 gives ±127 to the largest
+//! magnitude. All arithmetic is f32, and the scale by which elements are divided is the one before
+//! it is rounded to f16.
 
 use super::bits::{pack, unpack};
 use super::block32::{Block32, LEN};
-use super::fit::{nearest, peak, range, reciprocal};
+use super::fit::{peak, range, reciprocal};
 use super::{field, field_mut, half_at};
 use crate::half::f32_to_f16;
 
@@ -173,8 +175,18 @@ impl Block32<34> for Q8_0 {
         let d = peak(x).abs() / 127.0;
         let inverse = reciprocal(d);
         *field_mut(block, 0) = f32_to_f16(d).to_le_bytes();
-        *field_mut(block, 2) = x.map(|x| nearest(x * inverse, -127, 127).cast_unsigned());
+        *field_mut(block, 2) = x.map(|x| round_away(x * inverse).cast_unsigned());
     }
+}
+
+/// `x`, no more than a little over 127 in magnitude, to the nearest integer, halves away from zero.
+/// NaN gives 0.
+fn round_away(x: f32) -> i8 {
+    let whole = x as i8;
+    let rest = x - f32::from(whole);
+    whole
+        .saturating_add(i8::from(rest >= 0.5))
+        .saturating_sub(i8::from(rest <= -0.5))
 }
 
 /// The whole part of `x`, no more than `top`; negative and NaN give 0.
@@ -182,7 +194,8 @@ fn up_to(x: f32, top: u8) -> u8 {
     (x as u8).min(top)
 }
 
-/// Scale, offset (both as f16) and quants in `0..=top` that span the block from its smallest to its largest element.
+/// Scale, offset (both as f16) and quants in `0..=top` that span the block from its smallest to its
+/// largest element.
 fn span(x: &[f32; LEN], top: u8) -> (u16, u16, [u8; LEN]) {
     let (low, high) = range(x);
     let d = (high - low) / f32::from(top);
@@ -199,7 +212,8 @@ fn span(x: &[f32; LEN], top: u8) -> (u16, u16, [u8; LEN]) {
 fn add_fifth_bits(bits: &[u8; 4], q: &mut [i8; LEN]) {
     let (eights, _) = q.as_chunks_mut::<8>();
     for (q, bits) in eights.iter_mut().zip(bits) {
-        // Bit b of all eight copies, kept in byte b alone; then any bit there becomes 0x80, and that 0x10. No byte carries into the next.
+        // Bit b of all eight copies, kept in byte b alone; then any bit there becomes 0x80, and
+        // that 0x10. No byte carries into the next.
         let single = (u64::from(*bits) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
         let sixteen = ((single + 0x7f7f_7f7f_7f7f_7f7f) & 0x8080_8080_8080_8080) >> 3;
         for (q, high) in q.iter_mut().zip(sixteen.to_le_bytes()) {
