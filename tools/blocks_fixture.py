@@ -17,7 +17,9 @@ NaN is canonicalised to 0x7fc00000 before anything is compared or summed: the pa
 sign of the NaN that infinity times zero makes is the processor's.
 """
 
+import functools
 import itertools
+import json
 import pathlib
 import subprocess
 import sys
@@ -94,9 +96,16 @@ def write():
     print(f"{FIXTURE.relative_to(ROOT)}: {len(out)} bytes")
 
 
-def example(*arguments, data=None):
-    command = ["cargo", "run", "--quiet", "--release", "-p", "samebit-numerics", "--example", "blocks", "--"]
-    return subprocess.run(command + list(arguments), input=data, capture_output=True, check=True, cwd=ROOT).stdout
+@functools.cache
+def binary():
+    """Builds the example and finds it where cargo's messages say."""
+    command = ["cargo", "build", "--release", "-p", "samebit-numerics", "--example", "blocks", "--message-format=json"]
+    messages = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT).stdout.splitlines()
+    return next(path for message in messages if (path := json.loads(message).get("executable")))
+
+
+def example(*arguments, data):
+    return subprocess.run([binary(), *arguments], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
 def check_values(name, count):
