@@ -8,6 +8,8 @@
 
 use core::marker::PhantomData;
 
+use crate::math;
+
 /// The two operations of IEEE 754-2019 binary32 that `core` lacks. Both round once, to nearest, ties to even.
 ///
 /// An implementation that gives other bits than [`Soft`] (NaN payloads aside) is wrong.
@@ -110,6 +112,22 @@ pub trait Arith: Copy + 'static {
     fn sqrt(x: Self::R) -> Self::R;
     /// Neither an infinity nor a NaN.
     fn is_finite(x: Self::R) -> bool;
+    /// `e^x`. See [`crate::math`] for its accuracy.
+    fn exp(x: Self::R) -> Self::R;
+    /// The natural logarithm. See [`crate::math`] for its accuracy.
+    fn ln(x: Self::R) -> Self::R;
+    /// The hyperbolic tangent. See [`crate::math`] for its accuracy.
+    fn tanh(x: Self::R) -> Self::R;
+    /// `1 / (1 + e^-x)`. See [`crate::math`] for its accuracy.
+    fn sigmoid(x: Self::R) -> Self::R;
+    /// `x sigmoid(x)`. See [`crate::math`] for its accuracy.
+    fn silu(x: Self::R) -> Self::R;
+    /// Gelu in its approximation by tanh. See [`crate::math`] for its accuracy.
+    fn gelu_tanh(x: Self::R) -> Self::R;
+    /// Gelu in its exact form. See [`crate::math`] for its accuracy.
+    fn gelu_erf(x: Self::R) -> Self::R;
+    /// `ln(1 + e^x)`. See [`crate::math`] for its accuracy.
+    fn softplus(x: Self::R) -> Self::R;
 }
 
 /// Binary32, the arithmetic of numerics v1, with `F`'s fused multiply-add and square root.
@@ -186,6 +204,38 @@ impl<F: Float32> Arith for Single<F> {
     fn sqrt(x: f32) -> f32 {
         F::sqrt(x)
     }
+    #[inline(always)]
+    fn exp(x: f32) -> f32 {
+        math::exp::<F>(x)
+    }
+    #[inline(always)]
+    fn ln(x: f32) -> f32 {
+        math::ln::<F>(x)
+    }
+    #[inline(always)]
+    fn tanh(x: f32) -> f32 {
+        math::tanh::<F>(x)
+    }
+    #[inline(always)]
+    fn sigmoid(x: f32) -> f32 {
+        math::sigmoid::<F>(x)
+    }
+    #[inline(always)]
+    fn silu(x: f32) -> f32 {
+        math::silu::<F>(x)
+    }
+    #[inline(always)]
+    fn gelu_tanh(x: f32) -> f32 {
+        math::gelu_tanh::<F>(x)
+    }
+    #[inline(always)]
+    fn gelu_erf(x: f32) -> f32 {
+        math::gelu_erf::<F>(x)
+    }
+    #[inline(always)]
+    fn softplus(x: f32) -> f32 {
+        math::softplus::<F>(x)
+    }
 }
 
 impl Arith for Double {
@@ -210,6 +260,38 @@ impl Arith for Double {
     #[inline(always)]
     fn sqrt(x: f64) -> f64 {
         sqrt_f64(x)
+    }
+    #[inline(always)]
+    fn exp(x: f64) -> f64 {
+        math::double::exp(x)
+    }
+    #[inline(always)]
+    fn ln(x: f64) -> f64 {
+        math::double::ln(x)
+    }
+    #[inline(always)]
+    fn tanh(x: f64) -> f64 {
+        math::double::tanh(x)
+    }
+    #[inline(always)]
+    fn sigmoid(x: f64) -> f64 {
+        math::double::sigmoid(x)
+    }
+    #[inline(always)]
+    fn silu(x: f64) -> f64 {
+        math::double::silu(x)
+    }
+    #[inline(always)]
+    fn gelu_tanh(x: f64) -> f64 {
+        math::double::gelu_tanh(x)
+    }
+    #[inline(always)]
+    fn gelu_erf(x: f64) -> f64 {
+        math::double::gelu_erf(x)
+    }
+    #[inline(always)]
+    fn softplus(x: f64) -> f64 {
+        math::double::softplus(x)
     }
 }
 

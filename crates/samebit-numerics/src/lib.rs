@@ -3,6 +3,12 @@
 
 extern crate alloc;
 
+pub mod activations;
 pub mod arith;
 pub mod blocks;
+#[allow(dead_code)] // Used by the angle tables.
+mod double_double;
 pub mod half;
+pub mod math;
+pub mod ops;
+pub mod reduce;
