@@ -1,0 +1,208 @@
+//! From a row of logits to a token: the sampling chain of NUMERICS.md, "Sampling".
+//!
+//! A draw depends on the logits, the settings, the tokens accepted so far and the position, and on nothing else: the
+//! random generator is counter-based and keeps no state, so sequences may be drawn in any order, again, or never.
+//! Knows nothing of models, text or time.
+//!
+//! The chain, in this order: logit bias, penalties, top-k, typical, top-p, min-p, XTC, temperature, draw.
+
+mod candidates;
+mod config;
+mod penalties;
+
+pub use config::{ParamError, SamplerConfig};
+
+use candidates::Candidates;
+use penalties::Window;
+use samebit_numerics::philox::philox4x32_10;
+use thiserror::Error;
+
+/// What a random number is for: the last word of the generator's counter.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+enum Purpose {
+    Draw = 0,
+    Xtc = 1,
+}
+
+/// A row of logits that no token can be drawn from.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum SampleError {
+    /// A logit, after bias and penalties, is NaN or `+inf`.
+    #[error(
+        "the logit of token {token} at position {position} is {value}: the model's numbers overflowed"
+    )]
+    NotFinite {
+        /// Position of the token to be drawn.
+        position: usize,
+        /// Whose logit it is.
+        token: usize,
+        /// The logit.
+        value: f32,
+    },
+    /// Every logit is `-inf`.
+    #[error("no token is left to draw at position {position}: every one is banned by logit_bias")]
+    NothingLeft {
+        /// Position of the token to be drawn.
+        position: usize,
+    },
+    /// The row is not as long as the vocabulary.
+    #[error("{got} logits at position {position}, the vocabulary has {expected} tokens")]
+    Length {
+        /// Position of the token to be drawn.
+        position: usize,
+        /// Logits given.
+        got: usize,
+        /// Tokens in the vocabulary.
+        expected: usize,
+    },
+}
+
+/// Draws one sequence's tokens.
+///
+/// Cloning gives an independent sampler that continues alike: what speculation needs to look ahead.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    config: SamplerConfig,
+    vocab: usize,
+    window: Window,
+    candidates: Candidates,
+    changed: Vec<f32>,
+}
+
+impl Sampler {
+    /// A sampler for rows of `vocab` logits that has accepted no token yet.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense for this vocabulary.
+    pub fn new(config: &SamplerConfig, vocab: usize) -> Result<Self, ParamError> {
+        config.validate(vocab)?;
+        Ok(Self {
+            config: config.clone(),
+            vocab,
+            window: Window::default(),
+            candidates: Candidates::default(),
+            changed: Vec::new(),
+        })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &SamplerConfig {
+        &self.config
+    }
+
+    /// Records a token of the sequence, prompt or drawn, for the penalties.
+    pub fn accept(&mut self, token: u32) {
+        if self.config.penalises() {
+            self.window.push(token, self.config.repeat_last_n);
+        }
+    }
+
+    /// Draws the token at `position`, the number of tokens before it in its sequence. Does not [`Sampler::accept`] it.
+    ///
+    /// # Errors
+    /// A row of the wrong length, a logit that is NaN or `+inf`, or no token left.
+    pub fn sample(&mut self, logits: &[f32], position: usize) -> Result<u32, SampleError> {
+        if logits.len() != self.vocab {
+            return Err(SampleError::Length {
+                position,
+                got: logits.len(),
+                expected: self.vocab,
+            });
+        }
+        let mut changed = std::mem::take(&mut self.changed);
+        let logits = self.bias_and_penalise(logits, &mut changed);
+        let drawn = match reject(logits, position) {
+            Ok(()) if self.config.temperature <= 0.0 => highest(logits),
+            Ok(()) => self.draw(logits, position),
+            Err(error) => return Err(error),
+        };
+        self.changed = changed;
+        drawn.ok_or(SampleError::NothingLeft { position })
+    }
+
+    /// Steps 1 and 2: the logits themselves where nothing changes them.
+    fn bias_and_penalise<'a>(&self, logits: &'a [f32], changed: &'a mut Vec<f32>) -> &'a [f32] {
+        if self.config.logit_bias.is_empty() && !self.config.penalises() {
+            return logits;
+        }
+        changed.clear();
+        changed.extend_from_slice(logits);
+        for &(token, bias) in &self.config.logit_bias {
+            // `validate` has checked every token against the vocabulary.
+            changed[token as usize] += bias;
+        }
+        if self.config.penalises() {
+            self.window.apply(&self.config, changed);
+        }
+        changed
+    }
+
+    /// Steps 3 to 9; `None` if every logit is `-inf`.
+    fn draw(&mut self, logits: &[f32], position: usize) -> Option<u32> {
+        let config = &self.config;
+        let set = &mut self.candidates;
+        let tail_unseen = config.top_k == 0 && config.typical_p >= 1.0 && config.top_p >= 1.0;
+        let early_min_p = if tail_unseen { config.min_p } else { 0.0 };
+        if !set.fill(logits, config.top_k, early_min_p) {
+            return None;
+        }
+        if config.typical_p < 1.0 {
+            set.keep_typical(config.typical_p);
+        }
+        if config.top_p < 1.0 {
+            set.keep_top_p(config.top_p);
+        }
+        if config.min_p > 0.0 {
+            set.keep_min_p(config.min_p);
+        }
+        if config.xtc_probability > 0.0
+            && config.xtc_threshold <= 0.5
+            && uniform(config, position, Purpose::Xtc) < config.xtc_probability
+        {
+            set.exclude_top(config.xtc_threshold);
+        }
+        let uniform = uniform(config, position, Purpose::Draw);
+        set.draw(config.temperature, uniform)
+    }
+}
+
+/// A multiple of 2^-24 in [0, 1), from Philox4x32-10 (Salmon et al., 2011).
+fn uniform(config: &SamplerConfig, position: usize, purpose: Purpose) -> f32 {
+    let position = position as u64;
+    let counter = [
+        position as u32,
+        (position >> 32) as u32,
+        config.sample_index,
+        purpose as u32,
+    ];
+    let key = [config.seed as u32, (config.seed >> 32) as u32];
+    let word = philox4x32_10(counter, key)[0];
+    (word >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
+/// Refuses logits that are NaN or `+inf`.
+fn reject(logits: &[f32], position: usize) -> Result<(), SampleError> {
+    match logits
+        .iter()
+        .position(|l| l.is_nan() || *l == f32::INFINITY)
+    {
+        None => Ok(()),
+        Some(token) => Err(SampleError::NotFinite {
+            position,
+            token,
+            value: logits[token],
+        }),
+    }
+}
+
+/// The token of the highest logit, the lowest such; `None` if all are `-inf`.
+fn highest(logits: &[f32]) -> Option<u32> {
+    let mut best = (None, f32::NEG_INFINITY);
+    for (token, &logit) in (0u32..).zip(logits) {
+        if logit > best.1 {
+            best = (Some(token), logit);
+        }
+    }
+    best.0
+}
