@@ -13,10 +13,11 @@ use crate::{
     DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_DIMS, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_NESTING,
 };
 
-/// The fewest bytes of a key-value pair: key length, one byte of key, type, one byte of value.
-const MIN_ENTRY_BYTES: u64 = 8 + 1 + 4 + 1;
-/// The fewest bytes of a tensor entry: name length, one byte of name, dimension count, type, offset.
-const MIN_TENSOR_BYTES: u64 = 8 + 1 + 4 + 4 + 8;
+/// The fewest bytes of a key-value pair: key length, type, one byte of value. (An empty key is refused
+/// later, by name.)
+const MIN_ENTRY_BYTES: u64 = 8 + 4 + 1;
+/// The fewest bytes of a tensor entry: name length, dimension count, type, offset.
+const MIN_TENSOR_BYTES: u64 = 8 + 4 + 4 + 8;
 
 /// What stands before the tensor data.
 pub(crate) struct Header {
@@ -98,7 +99,8 @@ fn entries(
     file_len: u64,
 ) -> Result<Vec<(String, Value)>, ErrorKind> {
     let room = c.can_hold(count, MIN_ENTRY_BYTES);
-    let room = room.map_err(|s| truncated(format!("metadata of {count} keys"), s, file_len))?;
+    let room =
+        room.map_err(|s| truncated(format!("the metadata (key count {count})"), s, file_len))?;
     let mut entries = Vec::with_capacity(room);
     for i in 0..count {
         let key = name(c, file_len, MAX_KEY_BYTES, || format!("key number {i}"))?;
@@ -285,7 +287,8 @@ fn tensor_entries(
     file_len: u64,
 ) -> Result<Vec<TensorInfo>, ErrorKind> {
     let room = c.can_hold(count, MIN_TENSOR_BYTES);
-    let room = room.map_err(|s| truncated(format!("list of {count} tensors"), s, file_len))?;
+    let room =
+        room.map_err(|s| truncated(format!("the list of tensors (count {count})"), s, file_len))?;
     let mut tensors = Vec::with_capacity(room);
     for i in 0..count {
         let name = name(c, file_len, MAX_NAME_BYTES, || format!("tensor number {i}"))?;
