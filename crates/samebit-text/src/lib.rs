@@ -1,3 +1,41 @@
 //! Text to tokens and back: tokenizers, streaming UTF-8, chat templates.
+//!
+//! Tokenizers are read from a GGUF file's `tokenizer.ggml.*` keys and give the ids that llama.cpp gives:
+//!
+//! ```
+//! use samebit_gguf::{Metadata, Strings};
+//! use samebit_text::{DecodeOptions, EncodeOptions, Tokenizer};
+//!
+//! let mut metadata = Metadata::new();
+//! metadata.insert("tokenizer.ggml.model", "gpt2");
+//! metadata.insert("tokenizer.ggml.pre", "gpt-2");
+//! metadata.insert("tokenizer.ggml.tokens", Strings::from_iter(["h", "i", "Ġ", "hi", "Ġhi"]));
+//! metadata.insert("tokenizer.ggml.merges", Strings::from_iter(["h i", "Ġ hi"]));
+//!
+//! let tokenizer = Tokenizer::from_metadata(&metadata)?;
+//! let ids = tokenizer.encode("hi hi", EncodeOptions::default());
+//! assert_eq!(ids, [3, 4]);
+//! assert_eq!(tokenizer.decode(&ids, DecodeOptions::default())?, b"hi hi");
+//! # Ok::<(), samebit_text::TextError>(())
+//! ```
 
+mod alphabet;
+mod bpe;
+mod detokenize;
+mod error;
+mod merge;
+mod partition;
+mod pretokenizer;
+mod special;
+mod spm;
+mod stream;
 pub mod template;
+mod tokenizer;
+mod unicode;
+mod vocab;
+
+pub use error::TextError;
+pub use special::SpecialIds;
+pub use stream::StreamDecoder;
+pub use tokenizer::{DecodeOptions, EncodeOptions, Tokenizer};
+pub use vocab::{StatedIds, TokenType, Vocab};

@@ -1,0 +1,155 @@
+//! SentencePiece's pair merging: neighbours become the token of their joint text, best score first.
+//! Knows the vocabulary; leaves special tokens and the leading space to the caller.
+
+use std::cmp::Ordering;
+
+use crate::merge::{Merge, Row};
+use crate::special::Ids;
+use crate::unicode;
+
+/// What stands for a space in tokens: U+2581.
+pub(crate) const SPACE: &[u8] = "\u{2581}".as_bytes();
+/// A character that is no token; merges may still make one of it and its neighbour.
+const UNKNOWN: u32 = u32::MAX - 1;
+
+/// A score; greater is better, and both zeros are one.
+#[derive(Clone, Copy)]
+struct Score(f32);
+
+impl Ord for Score {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.0 + 0.0).total_cmp(&(other.0 + 0.0))
+    }
+}
+
+impl PartialOrd for Score {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Score {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Score {}
+
+/// The scores of a vocabulary and its tokens for single bytes.
+pub(crate) struct Spm {
+    /// By id; empty where the file has none, and then all are 0.
+    scores: Vec<f32>,
+    /// The longest token's text in bytes.
+    longest: usize,
+    /// What stands for a byte of a character that is no token.
+    bytes: Vec<Option<u32>>,
+}
+
+impl Spm {
+    /// `unknown` stands for bytes without a token.
+    pub(crate) fn new(scores: Vec<f32>, ids: &Ids, unknown: Option<u32>) -> Self {
+        let longest = ids.keys().map(|text| text.len()).max().unwrap_or(0);
+        let byte = |byte: u8| {
+            let by_name = ids.get(format!("<0x{byte:02X}>").as_bytes());
+            by_name
+                .or_else(|| ids.get(&[byte][..]))
+                .copied()
+                .or(unknown)
+        };
+        Spm {
+            scores,
+            longest,
+            bytes: (0..=255).map(byte).collect(),
+        }
+    }
+
+    /// Appends the tokens of `text`, which holds no special tokens. Bytes that are not UTF-8 are kept.
+    pub(crate) fn encode(&self, text: &[u8], ids: &Ids, out: &mut Vec<u32>) {
+        let text = escape_spaces(text);
+        let mut at = 0;
+        let mut row = Row::new(std::iter::from_fn(|| {
+            let len = unicode::claimed_len(*text.get(at)?);
+            let character = &text[at..(at + len).min(text.len())];
+            at += character.len();
+            Some((
+                ids.get(character).copied().unwrap_or(UNKNOWN),
+                character.len(),
+            ))
+        }));
+        row.merge_all(|pair| {
+            if pair.len > self.longest {
+                return None;
+            }
+            let &into = ids.get(&text[pair.start..pair.start + pair.len])?;
+            let score = self.scores.get(into as usize).copied().unwrap_or(0.0);
+            Some(Merge {
+                key: Score(score),
+                into,
+            })
+        });
+        for (id, start, len) in row.remaining() {
+            if id == UNKNOWN {
+                out.extend(
+                    text[start..start + len]
+                        .iter()
+                        .filter_map(|&byte| self.bytes[usize::from(byte)]),
+                );
+            } else {
+                out.push(id);
+            }
+        }
+    }
+}
+
+/// Every space becomes U+2581.
+pub(crate) fn escape_spaces(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + text.len() / 4);
+    for &byte in text {
+        match byte {
+            b' ' => out.extend_from_slice(SPACE),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
+/// Every U+2581 becomes a space.
+pub(crate) fn unescape_spaces(mut text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    while let Some((&byte, rest)) = text.split_first() {
+        match text.strip_prefix(SPACE) {
+            Some(after) => {
+                out.push(b' ');
+                text = after;
+            }
+            None => {
+                out.push(byte);
+                text = rest;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_there_and_back() {
+        assert_eq!(escape_spaces(b"a  b"), "a\u{2581}\u{2581}b".as_bytes());
+        assert_eq!(
+            unescape_spaces("\u{2581}a\u{2581}\u{2582}".as_bytes()),
+            " a \u{2582}".as_bytes()
+        );
+        assert_eq!(unescape_spaces(b"\xe2\x96"), b"\xe2\x96");
+    }
+
+    #[test]
+    fn scores_order() {
+        assert!(Score(1.0) > Score(-1.0));
+        assert!(Score(0.0) == Score(-0.0));
+        assert!(Score(f32::NEG_INFINITY) < Score(-1e30));
+    }
+}
