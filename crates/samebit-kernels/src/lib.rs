@@ -1,1 +1,14 @@
-//! The operations of samebit-numerics, fast: a table of functions filled by what the CPU has.
+//! The operations of samebit-numerics, fast: a table of functions, filled by what the CPU has.
+//!
+//! Knows operations, instruction sets and threads; nothing of models, caches or files.
+//! Whatever is here equals the reference bit for bit, or it is a defect.
+
+pub mod arch;
+pub mod float_env;
+pub mod isa;
+pub mod pool;
+pub mod table;
+
+pub use isa::Isa;
+pub use pool::Pool;
+pub use table::{Activations, Numerics, Table};

@@ -1,1 +1,22 @@
 //! Architectures as data, one forward pass for all of them.
+//!
+//! Knows GGUF's tensors and keys, caches and positions; nothing of text, sampling, requests or clocks.
+
+pub mod architecture;
+mod attention;
+pub mod cache;
+pub mod config;
+mod error;
+mod experts;
+pub mod forward;
+pub mod model;
+mod rope;
+pub mod tap;
+pub mod weights;
+
+pub use cache::{Cache, KvType};
+pub use config::Config;
+pub use error::{ForwardError, LoadError};
+pub use forward::{Row, Runner};
+pub use model::Model;
+pub use tap::Tap;

@@ -1,0 +1,91 @@
+//! The macro that makes an instance of every operation for one instruction set.
+//!
+//! Knows how a function is compiled for an instruction set; nothing of what it computes.
+
+/// `instance!(name, float, ["features"])`: a module with each operation compiled under the features, and its table.
+macro_rules! instance {
+    ($name:ident, $float:ty, $features:tt) => {
+        mod $name {
+            use super::*;
+            use crate::table::{Numerics, prepare_a8, prepare_float, prepare_v1};
+            use samebit_numerics::activations::NonFinite;
+            use samebit_numerics::blocks::Format;
+            use samebit_numerics::ops::attention::{Page, Running, Scores};
+            use samebit_numerics::ops::elementwise::Gate;
+            use samebit_numerics::ops::rope::Pairing;
+            use samebit_numerics::ops::router::Router;
+
+            type S = Single<$float>;
+            type Scalars<'a> = &'a [f32];
+            type Rows = Range<usize>;
+
+            crate::arch::instance::op! { $features prepare(a: &mut Activations<f32>, formats: &[Format]) -> Result<(), NonFinite>;
+                prepare_v1(a, formats) }
+            crate::arch::instance::op! { $features matmul(w: &Matrix<'_>, rows: Rows, x: &Activations<f32>, out: &mut [f32]) -> ();
+                v1::<$float>(w, rows, x, out) }
+            crate::arch::instance::op! { $features matmul_dequantized(w: &Matrix<'_>, rows: Rows, x: &Activations<f32>, out: &mut [f32]) -> ();
+                matmul_float::<S>(w, rows, &x.values, x.tokens, out) }
+            crate::arch::instance::op! { $features matmul_eight_bit(w: &Matrix<'_>, rows: Rows, x: &Activations<f32>, out: &mut [f32]) -> ();
+                a8::<$float>(w, rows, x, out) }
+            crate::arch::instance::op! { $features rms_norm(x: Scalars<'_>, weight: Scalars<'_>, epsilon: f32, out: &mut [f32]) -> ();
+                norm::rms_norm::<S>(x, weight, epsilon, out) }
+            crate::arch::instance::op! { $features layer_norm(x: Scalars<'_>, weight: Scalars<'_>, bias: Scalars<'_>, epsilon: f32, out: &mut [f32]) -> ();
+                norm::layer_norm::<S>(x, weight, bias, epsilon, out) }
+            crate::arch::instance::op! { $features rotate(head: &mut [f32], pairing: Pairing, cos: Scalars<'_>, sin: Scalars<'_>) -> ();
+                rope::rotate::<S>(head, pairing, cos, sin) }
+            crate::arch::instance::op! { $features attend(query: Scalars<'_>, page: Page<'_, f32>, visible: Rows, how: Scores, running: &mut Running<f32>, out: &mut [f32]) -> ();
+                attention::attend::<S>(query, page, visible, how, running, out) }
+            crate::arch::instance::op! { $features finish(running: Running<f32>, sink: Option<f32>, out: &mut [f32]) -> ();
+                attention::finish::<S>(running, sink, out) }
+            crate::arch::instance::op! { $features softmax(x: &mut [f32]) -> (); softmax::softmax::<S>(x) }
+            crate::arch::instance::op! { $features route(kind: Router, scores: Scalars<'_>, chosen: &mut [usize], weights: &mut [f32]) -> ();
+                router::route::<S>(kind, scores, chosen, weights) }
+            crate::arch::instance::op! { $features gated(kind: Gate, gate: &mut [f32], up: Scalars<'_>) -> ();
+                elementwise::gated::<S>(kind, gate, up) }
+            crate::arch::instance::op! { $features gated_by_half_table(kind: Gate, gate: &mut [f32], up: Scalars<'_>) -> ();
+                study::gated_by_half_table::<$float>(kind, gate, up) }
+            crate::arch::instance::op! { $features soft_cap(x: &mut [f32], cap: f32) -> (); elementwise::soft_cap::<S>(x, cap) }
+            crate::arch::instance::op! { $features add(acc: &mut [f32], x: Scalars<'_>) -> (); elementwise::add::<S>(acc, x) }
+            crate::arch::instance::op! { $features add_bias(acc: &mut [f32], bias: Scalars<'_>) -> (); elementwise::add_bias::<S>(acc, bias) }
+            crate::arch::instance::op! { $features add_weighted(acc: &mut [f32], weight: f32, x: Scalars<'_>) -> ();
+                elementwise::add_weighted::<S>(acc, weight, x) }
+            crate::arch::instance::op! { $features scale(x: &mut [f32], factor: f32) -> (); elementwise::scale::<S>(x, factor) }
+            crate::arch::instance::op! { $features widen(from: &[u16], to: &mut [f32]) -> (); widen_all(from, to, |x| x) }
+            crate::arch::instance::op! { $features narrow(from: Scalars<'_>, to: &mut [u16]) -> ();
+                for (t, &f) in to.iter_mut().zip(from) { *t = f32_to_f16(f); } }
+
+            /// The table of a binary32 mode.
+            pub(super) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
+                let v1 = Table {
+                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, finish, softmax, route, gated, soft_cap,
+                    add, add_bias, add_weighted, scale, widen, narrow,
+                };
+                match mode {
+                    Numerics::A8 => Table {
+                        prepare: prepare_a8, matmul: matmul_eight_bit, gated: gated_by_half_table, ..v1
+                    },
+                    Numerics::F32 => Table { prepare: prepare_float, matmul: matmul_dequantized, ..v1 },
+                    Numerics::V1 | Numerics::F64 => v1,
+                }
+            }
+        }
+    };
+}
+
+/// One operation: its body compiled under the features, behind a function of the plain type that the table holds.
+macro_rules! op {
+    ([] $op:ident($($arg:ident: $ty:ty),*) -> $ret:ty; $body:expr) => {
+        pub(super) fn $op($($arg: $ty),*) -> $ret { $body }
+    };
+    ([$features:literal] $op:ident($($arg:ident: $ty:ty),*) -> $ret:ty; $body:expr) => {
+        #[allow(unsafe_code)]
+        pub(super) fn $op($($arg: $ty),*) -> $ret {
+            #[target_feature(enable = $features)]
+            fn with_features($($arg: $ty),*) -> $ret { $body }
+            // SAFETY: reachable through the table alone, which is made only after the CPU was found to have the features.
+            unsafe { with_features($($arg),*) }
+        }
+    };
+}
+
+pub(crate) use {instance, op};

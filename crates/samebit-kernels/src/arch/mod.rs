@@ -1,0 +1,117 @@
+//! One generic algorithm, an instance per instruction set: the only place where kernels are chosen.
+//!
+//! The instances differ in nothing but the instructions that the compiler may use and where `fma` comes from.
+
+mod instance;
+
+use samebit_numerics::arith::{Arith, Double, Float32, Single, Soft};
+use samebit_numerics::blocks::Family;
+use samebit_numerics::half::{f16_to_f32, f32_to_f16};
+use samebit_numerics::ops::matmul::{Matrix, matmul_float, matmul_quantized};
+use samebit_numerics::ops::study::{self, matmul_a8, round_to_weights};
+use samebit_numerics::ops::{attention, elementwise, norm, rope, router, softmax};
+
+use crate::Isa;
+use crate::table::{Activations, Numerics, Table, check_finite};
+use core::ops::Range;
+use instance::instance;
+
+/// [`Float32`] by the machine's own instructions; only for code compiled where those exist.
+#[derive(Clone, Copy, Debug)]
+pub struct Fused;
+
+#[allow(clippy::disallowed_methods)] // the one place that owns the hardware's fused multiply-add
+impl Float32 for Fused {
+    #[inline(always)]
+    fn fma(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn sqrt(x: f32) -> f32 {
+        x.sqrt()
+    }
+}
+
+instance!(reference, Soft, []);
+#[cfg(target_arch = "x86_64")]
+instance!(avx2, Fused, ["avx2,fma"]);
+#[cfg(target_arch = "x86_64")]
+instance!(
+    avx512,
+    Fused,
+    ["avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"]
+);
+#[cfg(target_arch = "aarch64")]
+instance!(neon, Fused, []);
+
+/// The table of a binary32 mode for an instruction set that this CPU has.
+pub(crate) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2::table(isa, mode),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => avx512::table(isa, mode),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => neon::table(isa, mode),
+        _ => reference::table(isa, mode),
+    }
+}
+
+/// v1: the weights' format chooses the product.
+#[inline(always)]
+fn v1<F: Float32>(w: &Matrix<'_>, rows: Range<usize>, x: &Activations<f32>, out: &mut [f32]) {
+    match w.format.family() {
+        Family::Float => matmul_float::<Single<F>>(w, rows, &x.values, x.tokens, out),
+        Family::Block32 | Family::Block256 => matmul_quantized::<F>(w, rows, &x.quantized, out),
+    }
+}
+
+/// a8: 8-bit activations for quantised weights, 16-bit floats for 16-bit float weights.
+#[inline(always)]
+fn a8<F: Float32>(w: &Matrix<'_>, rows: Range<usize>, x: &Activations<f32>, out: &mut [f32]) {
+    match w.format.family() {
+        Family::Float => {
+            let mut values = x.values.clone();
+            round_to_weights(w.format, &mut values);
+            matmul_float::<Single<F>>(w, rows, &values, x.tokens, out);
+        }
+        Family::Block32 => matmul_a8::<F>(w, rows, &x.eight_bit[0], out),
+        Family::Block256 => matmul_a8::<F>(w, rows, &x.eight_bit[1], out),
+    }
+}
+
+#[inline(always)]
+fn widen_all<R>(from: &[u16], to: &mut [R], convert: impl Fn(f32) -> R) {
+    for (t, &f) in to.iter_mut().zip(from) {
+        *t = convert(f16_to_f32(f));
+    }
+}
+
+/// The binary64 study table: the reference's operations in double, for any format.
+pub(crate) fn double_table() -> Table<f64> {
+    type D = Double;
+    Table {
+        isa: Isa::Reference,
+        prepare: |a, _| check_finite(a, f64::is_finite),
+        matmul: |w, rows, x, out| matmul_float::<D>(w, rows, &x.values, x.tokens, out),
+        rms_norm: norm::rms_norm::<D>,
+        layer_norm: norm::layer_norm::<D>,
+        rotate: rope::rotate::<D>,
+        attend: attention::attend::<D>,
+        finish: attention::finish::<D>,
+        softmax: softmax::softmax::<D>,
+        route: router::route::<D>,
+        gated: elementwise::gated::<D>,
+        soft_cap: elementwise::soft_cap::<D>,
+        add: elementwise::add::<D>,
+        add_bias: elementwise::add_bias::<D>,
+        add_weighted: elementwise::add_weighted::<D>,
+        scale: elementwise::scale::<D>,
+        widen: |from, to| widen_all(from, to, f64::from),
+        narrow: |from, to| {
+            for (t, &f) in to.iter_mut().zip(from) {
+                *t = f32_to_f16(D::to_f32(f));
+            }
+        },
+    }
+}

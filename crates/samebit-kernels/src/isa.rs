@@ -1,0 +1,98 @@
+//! Instruction sets by name, and which of them this CPU has.
+
+use core::fmt;
+
+/// An instruction set that kernels are written or instantiated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// samebit-numerics itself, with its fused multiply-add in software.
+    Reference,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    Avx512,
+    /// AArch64, whose baseline has NEON and a fused multiply-add.
+    Neon,
+}
+
+/// A name that is none of the instruction sets, or one that this machine lacks.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum IsaError {
+    /// No instruction set of that name.
+    #[error("unknown instruction set `{0}`: use native, reference, avx2, avx512 or neon")]
+    Unknown(String),
+    /// The CPU cannot run it.
+    #[error("this CPU has no {0}: use native, or one of {1}")]
+    Unsupported(Isa, String),
+}
+
+impl Isa {
+    /// All of them, slowest first.
+    pub const ALL: [Self; 4] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// The name that `--isa` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// Whether this machine can run it.
+    pub fn is_supported(self) -> bool {
+        match self {
+            Self::Reference => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_supported()
+                    && std::is_x86_feature_detected!("avx512f")
+                    && std::is_x86_feature_detected!("avx512bw")
+                    && std::is_x86_feature_detected!("avx512dq")
+                    && std::is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+
+    /// Those that this machine can run, slowest first.
+    pub fn supported() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|isa| isa.is_supported())
+    }
+
+    /// The best that this machine can run.
+    pub fn native() -> Self {
+        Self::supported().last().unwrap_or(Self::Reference)
+    }
+
+    /// The instruction set of a name; `native` is the best one.
+    ///
+    /// # Errors
+    /// An unknown name, or one that this machine cannot run.
+    pub fn parse(name: &str) -> Result<Self, IsaError> {
+        if name == "native" {
+            return Ok(Self::native());
+        }
+        let isa = Self::ALL.into_iter().find(|isa| isa.name() == name);
+        let isa = isa.ok_or_else(|| IsaError::Unknown(name.into()))?;
+        if isa.is_supported() {
+            return Ok(isa);
+        }
+        let names: Vec<_> = Self::supported().map(Self::name).collect();
+        Err(IsaError::Unsupported(isa, names.join(", ")))
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

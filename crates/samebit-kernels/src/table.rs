@@ -1,0 +1,193 @@
+//! The table of functions that a forward pass calls, for one precision mode and one instruction set.
+//!
+//! Knows which function serves which mode; the functions are the reference's, or an instruction set's instance of them.
+
+use core::ops::Range;
+use core::str::FromStr;
+
+use samebit_numerics::activations::{NonFinite, Quantized};
+use samebit_numerics::blocks::{Family, Format};
+use samebit_numerics::ops::attention::{Page, Running, Scores};
+use samebit_numerics::ops::elementwise::Gate;
+use samebit_numerics::ops::matmul::Matrix;
+use samebit_numerics::ops::rope::Pairing;
+use samebit_numerics::ops::router::Router;
+use samebit_numerics::ops::study::Quantized8;
+
+use crate::Isa;
+use crate::arch;
+
+/// The precision mode. All share one forward pass; only `V1` is what samebit promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Numerics {
+    /// NUMERICS.md: 16-bit activations, exact integer dot products.
+    #[default]
+    V1,
+    /// Weights dequantised, nothing quantised.
+    F32,
+    /// Everything in binary64.
+    F64,
+    /// 8-bit activations.
+    A8,
+}
+
+impl Numerics {
+    /// The name that `--numerics` takes and receipts give.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::A8 => "a8",
+        }
+    }
+}
+
+impl FromStr for Numerics {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        [Self::V1, Self::F32, Self::F64, Self::A8]
+            .into_iter()
+            .find(|mode| mode.name() == name)
+            .ok_or_else(|| format!("unknown numerics `{name}`: use v1, f32, f64 or a8"))
+    }
+}
+
+/// Rows of activations made ready for the matrices they will meet.
+#[derive(Clone, Debug, Default)]
+pub struct Activations<R> {
+    /// Rows.
+    pub tokens: usize,
+    /// Elements of a row.
+    pub cols: usize,
+    /// As they are, `tokens × cols`; for float weights.
+    pub values: Vec<R>,
+    /// v1's integers, where a quantised matrix asks for them.
+    pub quantized: Quantized,
+    /// The a8 mode's: rounded to the float weights' type, per 32, per 256.
+    pub(crate) eight_bit: [Quantized8; 2],
+}
+
+type MatMul<R> = fn(&Matrix<'_>, Range<usize>, &Activations<R>, &mut [R]);
+type Prepare<R> = fn(&mut Activations<R>, &[Format]) -> Result<(), NonFinite>;
+
+/// One precision mode on one instruction set. Shapes are as in samebit-numerics' operations of the same names.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<R: 'static> {
+    /// Which instruction set the functions are for.
+    pub isa: Isa,
+    pub(crate) prepare: Prepare<R>,
+    /// `out` is `rows.len() × tokens`.
+    pub matmul: MatMul<R>,
+    /// `ops::norm::rms_norm`.
+    pub rms_norm: fn(&[R], &[f32], f32, &mut [R]),
+    /// `ops::norm::layer_norm`.
+    pub layer_norm: fn(&[R], &[f32], &[f32], f32, &mut [R]),
+    /// `ops::rope::rotate`.
+    pub rotate: fn(&mut [R], Pairing, &[R], &[R]),
+    /// `ops::attention::attend`.
+    pub attend: fn(&[R], Page<'_, R>, Range<usize>, Scores, &mut Running<R>, &mut [R]),
+    /// `ops::attention::finish`.
+    pub finish: fn(Running<R>, Option<f32>, &mut [R]),
+    /// `ops::softmax::softmax`.
+    pub softmax: fn(&mut [R]),
+    /// `ops::router::route`.
+    pub route: fn(Router, &[R], &mut [usize], &mut [R]),
+    /// `ops::elementwise::gated`.
+    pub gated: fn(Gate, &mut [R], &[R]),
+    /// `ops::elementwise::soft_cap`.
+    pub soft_cap: fn(&mut [R], f32),
+    /// `ops::elementwise::add`.
+    pub add: fn(&mut [R], &[R]),
+    /// `ops::elementwise::add_bias`.
+    pub add_bias: fn(&mut [R], &[f32]),
+    /// `ops::elementwise::add_weighted`.
+    pub add_weighted: fn(&mut [R], R, &[R]),
+    /// `ops::elementwise::scale`.
+    pub scale: fn(&mut [R], f32),
+    /// Half precision to R, for cached keys and values.
+    pub widen: fn(&[u16], &mut [R]),
+    /// R to half precision, to nearest even; overflow gives infinity, which the caller must look for.
+    pub narrow: fn(&[R], &mut [u16]),
+}
+
+impl<R: Copy + Default> Table<R> {
+    /// Takes `tokens` rows of `cols` activations and makes ready what matrices of `formats` need of them.
+    ///
+    /// # Errors
+    /// The first value that is infinite or NaN: such a value never travels on.
+    pub fn activations(
+        &self,
+        x: &[R],
+        tokens: usize,
+        cols: usize,
+        formats: &[Format],
+        into: &mut Activations<R>,
+    ) -> Result<(), NonFinite> {
+        assert_eq!(
+            x.len(),
+            tokens * cols,
+            "activations: length is not tokens times columns"
+        );
+        into.tokens = tokens;
+        into.cols = cols;
+        into.values.clear();
+        into.values.extend_from_slice(x);
+        (self.prepare)(into, formats)
+    }
+}
+
+impl Table<f32> {
+    /// The table of a binary32 mode.
+    ///
+    /// # Panics
+    /// For [`Numerics::F64`], which has a table of its own type, and for an instruction set that the CPU lacks.
+    pub fn single(isa: Isa, mode: Numerics) -> Self {
+        assert!(isa.is_supported(), "{isa} is not to be had on this CPU");
+        assert!(mode != Numerics::F64, "binary64 has a table of its own");
+        arch::table(isa, mode)
+    }
+}
+
+impl Table<f64> {
+    /// The table of the binary64 study mode, on the reference alone.
+    pub fn double() -> Self {
+        arch::double_table()
+    }
+}
+
+/// The first element that is not finite; looked for wherever no quantiser would find it.
+pub(crate) fn check_finite<R: Copy>(
+    a: &Activations<R>,
+    finite: impl Fn(R) -> bool,
+) -> Result<(), NonFinite> {
+    match a.values.iter().position(|&v| !finite(v)) {
+        None => Ok(()),
+        Some(at) => Err(NonFinite {
+            row: at / a.cols,
+            index: at % a.cols,
+        }),
+    }
+}
+
+pub(crate) fn prepare_float(a: &mut Activations<f32>, _: &[Format]) -> Result<(), NonFinite> {
+    check_finite(a, f32::is_finite)
+}
+
+pub(crate) fn prepare_v1(a: &mut Activations<f32>, formats: &[Format]) -> Result<(), NonFinite> {
+    if formats.iter().any(|f| f.family() != Family::Float) {
+        return a.quantized.fill(&a.values, a.tokens, a.cols);
+    }
+    check_finite(a, f32::is_finite)
+}
+
+pub(crate) fn prepare_a8(a: &mut Activations<f32>, formats: &[Format]) -> Result<(), NonFinite> {
+    check_finite(a, f32::is_finite)?;
+    for family in [Family::Block32, Family::Block256] {
+        if let Some(&format) = formats.iter().find(|f| f.family() == family) {
+            a.eight_bit[usize::from(family == Family::Block256)]
+                .fill(format, &a.values, a.tokens, a.cols)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The key/value cache: pages of 256 positions, one chunk of attention each.
+//!
+//! Knows layers, heads and positions; nothing of sequences' owners. Keys lie element by element, values position by
+//! position, so that attention's lanes run over what lies side by side.
+
+use std::str::FromStr;
+
+use samebit_numerics::ops::attention::Page;
+use samebit_numerics::reduce::CHUNK;
+
+/// How keys and values are stored; part of the numerics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KvType {
+    /// binary16, rounded to nearest even.
+    #[default]
+    F16,
+    /// As computed: binary32, or binary64 in that mode.
+    F32,
+}
+
+impl KvType {
+    /// The name that `--kv` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        }
+    }
+
+    /// Bytes of an element.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+impl FromStr for KvType {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        [Self::F16, Self::F32]
+            .into_iter()
+            .find(|kv| kv.name() == name)
+            .ok_or_else(|| format!("unknown cache type `{name}`: use f16 or f32"))
+    }
+}
+
+/// Keys or values of one page of one layer, all heads.
+#[derive(Clone, Debug)]
+enum Store<R> {
+    Half(Vec<u16>),
+    Full(Vec<R>),
+}
+
+/// The cache of one sequence.
+#[derive(Clone, Debug)]
+pub struct Cache<R> {
+    kind: KvType,
+    layers: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    len: usize,
+    /// `pages[page · layers + layer]`: keys and values.
+    pages: Vec<[Store<R>; 2]>,
+}
+
+/// Conversions between the pass's precision and binary16, from the table of functions.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversions<R> {
+    /// To binary16.
+    pub narrow: fn(&[R], &mut [u16]),
+    /// From binary16.
+    pub widen: fn(&[u16], &mut [R]),
+}
+
+/// Room for one page of one head in the pass's precision, where the cache holds another.
+#[derive(Clone, Debug, Default)]
+pub struct PageBuffer<R> {
+    keys: Vec<R>,
+    values: Vec<R>,
+}
+
+/// A value too large for the cache's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// Which element of the row.
+    pub index: usize,
+}
+
+impl<R: Copy + Default> Cache<R> {
+    /// An empty cache for `layers` layers of `kv_heads` heads of `head_dim` elements.
+    pub fn new(kind: KvType, layers: usize, kv_heads: usize, head_dim: usize) -> Self {
+        Self {
+            kind,
+            layers,
+            kv_heads,
+            head_dim,
+            len: 0,
+            pages: Vec::new(),
+        }
+    }
+
+    /// Positions that every layer has.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no position.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets all positions from `len` on; the pages stay for what comes.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Makes room for positions below `len`, and counts them as there: the pass that asks also writes them.
+    pub fn grow(&mut self, len: usize) {
+        let elements = self.kv_heads * self.head_dim * CHUNK;
+        while self.pages.len() < len.div_ceil(CHUNK) * self.layers {
+            let store = || match self.kind {
+                KvType::F16 => Store::Half(vec![0; elements]),
+                KvType::F32 => Store::Full(vec![R::default(); elements]),
+            };
+            self.pages.push([store(), store()]);
+        }
+        self.len = self.len.max(len);
+    }
+
+    /// Writes the keys and values (`kv_heads · head_dim` each) of one position.
+    ///
+    /// # Errors
+    /// A value that the cache's type cannot hold.
+    pub fn write(
+        &mut self,
+        layer: usize,
+        position: usize,
+        keys: &[R],
+        values: &[R],
+        convert: Conversions<R>,
+    ) -> Result<(), Overflow> {
+        let (dim, at) = (self.head_dim, position % CHUNK);
+        let page = &mut self.pages[position / CHUNK * self.layers + layer];
+        let key_slot = |i: usize| i * CHUNK + at;
+        let value_slot = |i: usize| (i / dim * CHUNK + at) * dim + i % dim;
+        scatter(&mut page[0], keys, key_slot, convert)?;
+        scatter(&mut page[1], values, value_slot, convert)
+    }
+
+    /// One page of one head in the pass's precision; widened into `buffer` where the cache holds another.
+    pub fn page<'a>(
+        &'a self,
+        layer: usize,
+        head: usize,
+        page: usize,
+        convert: Conversions<R>,
+        buffer: &'a mut PageBuffer<R>,
+    ) -> Page<'a, R> {
+        let elements = self.head_dim * CHUNK;
+        let range = head * elements..(head + 1) * elements;
+        let [keys, values] = &self.pages[page * self.layers + layer];
+        let widen = |store: &'a Store<R>, buffer: &'a mut Vec<R>| -> &'a [R] {
+            match store {
+                Store::Full(all) => &all[range.clone()],
+                Store::Half(all) => {
+                    buffer.resize(elements, R::default());
+                    (convert.widen)(&all[range.clone()], buffer);
+                    buffer
+                }
+            }
+        };
+        Page {
+            keys: widen(keys, &mut buffer.keys),
+            values: widen(values, &mut buffer.values),
+        }
+    }
+}
+
+/// Puts a row's elements where they belong.
+fn scatter<R: Copy>(
+    store: &mut Store<R>,
+    row: &[R],
+    slot: impl Fn(usize) -> usize,
+    convert: Conversions<R>,
+) -> Result<(), Overflow> {
+    match store {
+        Store::Full(all) => row.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v),
+        Store::Half(all) => {
+            let mut halves = vec![0u16; row.len()];
+            (convert.narrow)(row, &mut halves);
+            // Infinity and NaN have every bit of the exponent.
+            if let Some(index) = halves.iter().position(|h| h & 0x7c00 == 0x7c00) {
+                return Err(Overflow { index });
+            }
+            halves
+                .iter()
+                .enumerate()
+                .for_each(|(i, &v)| all[slot(i)] = v);
+        }
+    }
+    Ok(())
+}
