@@ -11,4 +11,5 @@ mod double_double;
 pub mod half;
 pub mod math;
 pub mod ops;
+pub mod philox;
 pub mod reduce;
