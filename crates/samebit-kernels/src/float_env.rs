@@ -95,6 +95,8 @@ mod tests {
     /// Flush-to-zero, denormals-are-zero, round toward zero.
     const HOSTILE: usize = 0x1f80 | 0x8040 | 0x6000;
 
+    /// Not inlined: a division may otherwise move past the changes of the environment.
+    #[inline(never)]
     fn quotient() -> u32 {
         (black_box(1.0f32) / black_box(3.0f32)).to_bits()
             ^ (black_box(f32::MIN_POSITIVE) / black_box(2.0)).to_bits()
