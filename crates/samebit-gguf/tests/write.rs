@@ -77,7 +77,6 @@ fn alignment_is_followed() -> Test {
 #[test]
 fn what_could_not_be_read_is_not_written() {
     let correct = "; correct what is to be written";
-    let exactly = "; give it exactly that many";
     let new = GgufWriter::new;
     let f32s = TensorType::F32;
     let two = |second| {
@@ -139,6 +138,13 @@ fn what_could_not_be_read_is_not_written() {
         said(&mut new().meta("k", Value::Array(deep))),
         format!("key k nests arrays deeper than 4 levels{correct}")
     );
+}
+
+#[test]
+fn data_of_the_wrong_length_is_not_written() {
+    let exactly = "; give it exactly that many";
+    let new = GgufWriter::new;
+    let f32s = TensorType::F32;
     assert_eq!(
         said(&mut new().tensor("t", &[2], f32s, &[0; 9])),
         format!("tensor t was given 9 bytes where its shape and type take 8{exactly}")
