@@ -61,6 +61,9 @@ pub(super) type Res<T> = Result<T, Fault>;
 pub(super) struct Meter {
     fuel: Cell<u64>,
     live: Cell<usize>,
+    /// Live bytes that are the caller's own, and not held against the template.
+    given: Cell<usize>,
+    depth: Cell<u32>,
     limits: Limits,
 }
 
@@ -69,6 +72,8 @@ impl Meter {
         Rc::new(Self {
             fuel: Cell::new(limits.fuel),
             live: Cell::new(0),
+            given: Cell::new(0),
+            depth: Cell::new(0),
             limits: limits.clone(),
         })
     }
@@ -94,7 +99,8 @@ impl Meter {
 
     /// Errs unless `bytes` more may live, without counting them yet.
     pub(super) fn ensure(&self, bytes: usize) -> Res<()> {
-        let room = self.limits.memory_bytes.saturating_sub(self.live.get());
+        let own = self.live.get().saturating_sub(self.given.get());
+        let room = self.limits.memory_bytes.saturating_sub(own);
         if bytes > room {
             return Err(Fault::Limit(format!(
                 "memory ({} bytes)",
@@ -102,6 +108,16 @@ impl Meter {
             )));
         }
         Ok(())
+    }
+
+    /// Runs `make` at the caller's expense: what it makes is neither counted as memory nor as work.
+    pub(super) fn given<T>(&self, make: impl FnOnce() -> Res<T>) -> Res<T> {
+        let fuel = self.fuel.replace(u64::MAX);
+        self.given.set(usize::MAX);
+        let made = make();
+        self.given.set(self.live.get());
+        self.fuel.set(fuel);
+        made
     }
 
     /// Errs unless a text of `bytes` bytes may be output.
@@ -115,37 +131,67 @@ impl Meter {
         Ok(())
     }
 
-    pub(super) fn max_depth(&self) -> u32 {
-        self.limits.depth
+    /// Runs `inner` one level deeper on the native stack.
+    pub(super) fn deeper<T>(&self, inner: impl FnOnce() -> Res<T>) -> Res<T> {
+        if self.depth.get() >= self.limits.depth {
+            return Err(Fault::Limit(format!(
+                "recursion ({} levels)",
+                self.limits.depth
+            )));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let result = inner();
+        self.depth.set(self.depth.get() - 1);
+        result
     }
 }
 
-/// A value on the heap whose bytes count against the meter for as long as it lives.
+/// Bytes counted against the meter until this is dropped.
+#[derive(Debug)]
+pub(super) struct Charge {
+    bytes: Cell<usize>,
+    meter: Rc<Meter>,
+}
+
+impl Charge {
+    pub(super) fn new(meter: &Rc<Meter>) -> Self {
+        Self {
+            bytes: Cell::new(0),
+            meter: meter.clone(),
+        }
+    }
+
+    pub(super) fn add(&self, bytes: usize) -> Res<()> {
+        self.meter.ensure(bytes)?;
+        self.meter.touch(bytes)?;
+        self.meter.live.set(self.meter.live.get() + bytes);
+        self.bytes.set(self.bytes.get() + bytes);
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let live = self.meter.live.get();
+        self.meter.live.set(live.saturating_sub(self.bytes.get()));
+    }
+}
+
+/// A value on the heap whose bytes count for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Metered<T> {
     pub(super) value: T,
-    bytes: usize,
-    meter: Rc<Meter>,
+    _charge: Charge,
 }
 
 impl<T> Metered<T> {
     pub(super) fn new(meter: &Rc<Meter>, value: T, bytes: usize) -> Res<Rc<Self>> {
-        meter.ensure(bytes)?;
-        meter.touch(bytes)?;
-        meter.live.set(meter.live.get() + bytes);
+        let charge = Charge::new(meter);
+        charge.add(bytes)?;
         Ok(Rc::new(Self {
             value,
-            bytes,
-            meter: meter.clone(),
+            _charge: charge,
         }))
-    }
-}
-
-impl<T> Drop for Metered<T> {
-    fn drop(&mut self) {
-        self.meter
-            .live
-            .set(self.meter.live.get().saturating_sub(self.bytes));
     }
 }
 

@@ -5,15 +5,42 @@
 //! loop controls, `{% generation %}`, `raise_exception`, `strftime_now` and a `tojson` that escapes no HTML.
 //! Unlike there, every rendering is bounded in time and memory ([`Limits`]). No clock, no environment, no files.
 
+mod args;
+mod ast;
+mod call;
+mod checks;
 mod civil;
 mod error;
+mod eval;
+mod filters;
+mod format;
+mod index;
+mod json;
+mod lexer;
 mod limits;
+mod markup;
+mod methods;
+mod ops;
+mod parser;
+mod repr;
+mod scope;
+mod strings;
+mod unescape;
+mod value;
+mod vm;
 
 pub use civil::CivilTime;
 pub use error::TemplateError;
 pub use limits::Limits;
 
+use std::rc::Rc;
+use std::sync::Arc;
+
+use limits::{Fault, Meter, Res};
+use scope::Scope;
 use serde_json::{Map, Value as Json};
+use value::{Function, Value};
+use vm::Vm;
 
 /// One message of a conversation: a JSON object, its keys in the order given, for templates may print them.
 ///
@@ -72,6 +99,7 @@ impl Default for RenderOptions {
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     source: String,
+    body: Arc<ast::Body>,
     bos_token: Option<String>,
     eos_token: Option<String>,
     limits: Limits,
@@ -87,11 +115,19 @@ impl ChatTemplate {
         bos_token: Option<&str>,
         eos_token: Option<&str>,
     ) -> Result<Self, TemplateError> {
+        let limits = Limits::default();
+        if source.len() > limits.source_bytes {
+            return Err(TemplateError::Limit {
+                line: 0,
+                what: format!("source ({} bytes)", limits.source_bytes),
+            });
+        }
         Ok(Self {
+            body: Arc::new(parser::parse(source)?),
             source: source.into(),
             bos_token: bos_token.map(Into::into),
             eos_token: eos_token.map(Into::into),
-            limits: Limits::default(),
+            limits,
         })
     }
 
@@ -120,16 +156,73 @@ impl ChatTemplate {
         messages: &[Message],
         options: &RenderOptions,
     ) -> Result<String, TemplateError> {
-        let _ = (
-            messages,
-            options,
-            &self.bos_token,
-            &self.eos_token,
-            &self.limits,
-        );
-        Err(TemplateError::Runtime {
-            line: 0,
-            message: "no interpreter".into(),
-        })
+        let meter = Meter::new(&self.limits);
+        let root = Scope::new(&meter, None);
+        let mut vm = Vm::new(meter.clone(), options.now);
+        let ran = meter
+            .given(|| self.variables(&meter, &root, messages, options))
+            .and_then(|()| vm.run(&self.body, &root).map(drop));
+        // What the template stored in its variables may refer to the scope itself.
+        let held = vm.registry.capture(&root);
+        let line = vm.line;
+        ran.and(held)
+            .map(|()| vm.finish())
+            .map_err(|fault| match fault {
+                Fault::Error(message) => TemplateError::Runtime { line, message },
+                Fault::Raised(message) => TemplateError::Raised(message),
+                Fault::Limit(what) => TemplateError::Limit { line, what },
+            })
+    }
+
+    /// Sets what a template can refer to.
+    fn variables(
+        &self,
+        meter: &Rc<Meter>,
+        root: &Scope,
+        messages: &[Message],
+        options: &RenderOptions,
+    ) -> Res<()> {
+        let functions = [
+            ("range", Function::Range),
+            ("dict", Function::Dict),
+            ("namespace", Function::Namespace),
+            ("cycler", Function::Cycler),
+            ("joiner", Function::Joiner),
+            ("raise_exception", Function::RaiseException),
+        ];
+        for (name, function) in functions {
+            root.set(Arc::from(name), Value::Function(function))?;
+        }
+        if options.now.is_some() {
+            let function = Value::Function(Function::StrftimeNow);
+            root.set(Arc::from("strftime_now"), function)?;
+        }
+        for (name, token) in [
+            ("bos_token", &self.bos_token),
+            ("eos_token", &self.eos_token),
+        ] {
+            if let Some(token) = token {
+                root.set(Arc::from(name), meter.copy(token)?)?;
+            }
+        }
+        let fields = |message: &Message| meter.json(&Json::Object(message.0.clone()), 0);
+        let messages = messages.iter().map(fields).collect::<Res<_>>()?;
+        root.set(Arc::from("messages"), meter.list(messages)?)?;
+        for (name, list) in [("tools", &options.tools), ("documents", &options.documents)] {
+            let value = match list {
+                None => Value::None,
+                Some(list) => {
+                    let items = list.iter().map(|item| meter.json(item, 0));
+                    meter.list(items.collect::<Res<_>>()?)?
+                }
+            };
+            root.set(Arc::from(name), value)?;
+        }
+        let prompt = Value::Bool(options.add_generation_prompt);
+        root.set(Arc::from("add_generation_prompt"), prompt)?;
+        for (name, value) in &options.extra {
+            root.set(Arc::from(name.as_str()), meter.json(value, 0)?)?;
+        }
+        Ok(())
     }
 }
