@@ -35,7 +35,6 @@ const ARROWS: [(&str, &[&str]); 11] = [
     (
         "samebit-accuracy",
         &[
-            "samebit-engine",
             "samebit-gguf",
             "samebit-kernels",
             "samebit-model",
