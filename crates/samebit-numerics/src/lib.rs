@@ -4,9 +4,9 @@
 extern crate alloc;
 
 pub mod activations;
+pub mod angles;
 pub mod arith;
 pub mod blocks;
-#[allow(dead_code)] // Used by the angle tables.
 mod double_double;
 pub mod half;
 pub mod math;
