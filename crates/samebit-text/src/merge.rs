@@ -56,10 +56,10 @@ impl Row {
     /// Merges until no pair has a merge. `merge` gives what two neighbours become; it is asked about each pair
     /// once it comes to be.
     pub(crate) fn merge_all<K: Ord>(&mut self, mut merge: impl FnMut(Pair) -> Option<Merge<K>>) {
-        let mut candidates = BinaryHeap::new();
-        for right in 1..self.pieces.len() {
-            candidates.extend(self.candidate(right - 1, right, &mut merge));
-        }
+        let pairs = 1..self.pieces.len();
+        let mut candidates: BinaryHeap<_> = pairs
+            .filter_map(|right| self.candidate(right - 1, right, &mut merge))
+            .collect();
         while let Some(best) = candidates.pop() {
             let (left, right) = (best.leftmost.0, best.right);
             if (self.pieces[left], self.pieces[right]) != best.was {

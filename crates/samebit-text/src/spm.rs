@@ -44,6 +44,8 @@ pub(crate) struct Spm {
     longest: usize,
     /// What stands for a byte of a character that is no token.
     bytes: Vec<Option<u32>>,
+    /// Where a text can be cut before any merging.
+    neighbours: Neighbours,
 }
 
 impl Spm {
@@ -61,21 +63,27 @@ impl Spm {
             scores,
             longest,
             bytes: (0..=255).map(byte).collect(),
+            neighbours: Neighbours::of(ids.keys()),
         }
     }
 
     /// Appends the tokens of `text`, which holds no special tokens. Bytes that are not UTF-8 are kept.
     pub(crate) fn encode(&self, text: &[u8], ids: &Ids, out: &mut Vec<u32>) {
         let text = escape_spaces(text);
+        let mut start = 0;
+        while let Some(end) = self.neighbours.next_cut(&text, start) {
+            self.encode_stretch(&text[start..end], ids, out);
+            start = end;
+        }
+    }
+
+    fn encode_stretch(&self, text: &[u8], ids: &Ids, out: &mut Vec<u32>) {
         let mut at = 0;
         let mut row = Row::new(std::iter::from_fn(|| {
-            let len = unicode::claimed_len(*text.get(at)?);
-            let character = &text[at..(at + len).min(text.len())];
-            at += character.len();
-            Some((
-                ids.get(character).copied().unwrap_or(UNKNOWN),
-                character.len(),
-            ))
+            let len = claimed_len(text, at)?;
+            let character = &text[at..at + len];
+            at += len;
+            Some((ids.get(character).copied().unwrap_or(UNKNOWN), len))
         }));
         row.merge_all(|pair| {
             if pair.len > self.longest {
@@ -100,6 +108,75 @@ impl Spm {
             }
         }
     }
+}
+
+/// Which units stand side by side in some token: bytes, and U+2581 as a unit of its own. Between two that never
+/// do no merge can take place, so that a text may be cut there: mostly before each word's space. That spares one
+/// large heap and changes nothing.
+struct Neighbours {
+    seen: Vec<u64>,
+}
+
+/// 256 bytes and the space.
+const UNITS: usize = 257;
+
+impl Neighbours {
+    fn of<'a>(tokens: impl Iterator<Item = &'a Box<[u8]>>) -> Self {
+        let mut seen = vec![0; (UNITS * UNITS).div_ceil(64)];
+        for token in tokens {
+            let (mut at, mut before) = (0, None);
+            while let Some((unit, len)) = unit(token, at) {
+                if let Some(before) = before {
+                    let bit = before * UNITS + unit;
+                    seen[bit / 64] |= 1u64 << (bit % 64);
+                }
+                (at, before) = (at + len, Some(unit));
+            }
+        }
+        Neighbours { seen }
+    }
+
+    /// The first end of a character after `start` where the text may be cut; `None` where nothing is left.
+    fn next_cut(&self, text: &[u8], start: usize) -> Option<usize> {
+        let mut at = start;
+        loop {
+            let last = last_unit(text, at)?;
+            at += claimed_len(text, at)?;
+            let Some((next, _)) = unit(text, at) else {
+                return Some(at);
+            };
+            let bit = last * UNITS + next;
+            if self.seen[bit / 64] >> (bit % 64) & 1 == 0 {
+                return Some(at);
+            }
+        }
+    }
+}
+
+/// The unit at a place, and its length.
+fn unit(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    if rest.starts_with(SPACE) {
+        Some((UNITS - 1, SPACE.len()))
+    } else {
+        Some((usize::from(*rest.first()?), 1))
+    }
+}
+
+/// The last unit of the character at a place.
+fn last_unit(text: &[u8], at: usize) -> Option<usize> {
+    let character = &text[at..at + claimed_len(text, at)?];
+    if character == SPACE {
+        Some(UNITS - 1)
+    } else {
+        character.last().copied().map(usize::from)
+    }
+}
+
+/// The length of the character at a place, as its first byte claims it, within the text.
+fn claimed_len(text: &[u8], at: usize) -> Option<usize> {
+    let first = *text.get(at)?;
+    Some(unicode::claimed_len(first).min(text.len() - at))
 }
 
 /// Every space becomes U+2581.
@@ -144,6 +221,21 @@ mod tests {
             " a \u{2582}".as_bytes()
         );
         assert_eq!(unescape_spaces(b"\xe2\x96"), b"\xe2\x96");
+    }
+
+    #[test]
+    fn texts_are_cut_where_no_token_reaches_across() {
+        let tokens: [Box<[u8]>; 3] = [
+            "\u{2581}a".as_bytes().into(),
+            (*b"ab").into(),
+            (*b"\xe3\x81\x82").into(),
+        ];
+        let neighbours = Neighbours::of(tokens.iter());
+        let text = escape_spaces("ab ab\u{3042}\u{3042}a".as_bytes());
+        let cuts = std::iter::successors(Some(0), |&start| neighbours.next_cut(&text, start));
+        assert_eq!(cuts.collect::<Vec<_>>(), [0, 2, 7, 10, 13, 14]);
+        assert_eq!(neighbours.next_cut(b"", 0), None);
+        assert_eq!(neighbours.next_cut(b"\xe3", 0), Some(1));
     }
 
     #[test]

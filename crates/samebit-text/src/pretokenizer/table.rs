@@ -497,7 +497,7 @@ const SPECS: &[Spec] = &[
     Spec::new(&["superbpe"], &[DIGITS, Cut::DigitsBefore]).keep_spaces(),
     Spec::new(&["bailingmoe", "bailingmoe2", "llada-moe"], BAILING_CUTS).keep_spaces(),
     Spec::new(&["seed-coder"], SEED_CODER_CUTS).keep_spaces(),
-    Spec::new(&["exaone-moe"], EXAONE_MOE_CUTS).keep_spaces(),
+    Spec::new(&["exaone-moe"], EXAONE_MOE_CUTS),
     Spec::new(&["kimi-k2"], KIMI_K2_CUTS).keep_spaces(),
     Spec::new(&["afmoe"], AFMOE_CUTS).keep_spaces(),
 ];
