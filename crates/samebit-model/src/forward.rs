@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use samebit_kernels::{Activations, Pool, Table, float_env};
 use samebit_numerics::activations::NonFinite;
-use samebit_numerics::arith::{Arith, Double, Float32, Single, Soft};
+use samebit_numerics::angles;
+use samebit_numerics::arith::{Arith, Double, Float32, Soft};
 use samebit_numerics::blocks::Format;
 use samebit_numerics::ops::matmul::Matrix;
 
@@ -24,8 +25,8 @@ pub trait Real: Copy + Default + PartialOrd + Send + Sync + 'static {
     fn from_f32(x: f32) -> Self;
     /// Rounded to nearest even.
     fn to_f32(self) -> f32;
-    /// One rounding from binary64.
-    fn from_f64(x: f64) -> Self;
+    /// Cosine and sine of `position · frequency`, times `magnitude`, rounded once.
+    fn cos_sin(position: u32, frequency: f64, magnitude: f64) -> (Self, Self);
 }
 
 impl Real for f32 {
@@ -35,8 +36,8 @@ impl Real for f32 {
     fn to_f32(self) -> f32 {
         self
     }
-    fn from_f64(x: f64) -> Self {
-        Single::<Soft>::from_f64(x)
+    fn cos_sin(position: u32, frequency: f64, magnitude: f64) -> (Self, Self) {
+        angles::cos_sin_scaled(position, frequency, magnitude)
     }
 }
 
@@ -47,8 +48,8 @@ impl Real for f64 {
     fn to_f32(self) -> f32 {
         Double::to_f32(self)
     }
-    fn from_f64(x: f64) -> Self {
-        x
+    fn cos_sin(position: u32, frequency: f64, magnitude: f64) -> (Self, Self) {
+        angles::cos_sin_f64(position, frequency, magnitude)
     }
 }
 

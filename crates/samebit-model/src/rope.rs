@@ -2,7 +2,9 @@
 //!
 //! Made on the host from correctly rounded functions; no kernel computes an angle. NUMERICS.md, "RoPE".
 
-use crate::config::Config;
+use samebit_numerics::angles::{RopeScaling, frequencies, yarn_magnitude};
+
+use crate::config::{RopeConfig, RopeScalingConfig};
 use crate::forward::Real;
 use crate::model::Model;
 
@@ -10,6 +12,7 @@ use crate::model::Model;
 #[derive(Debug)]
 pub(crate) struct Rope<R> {
     frequencies: Vec<f64>,
+    magnitude: f64,
     cos: Vec<R>,
     sin: Vec<R>,
 }
@@ -28,10 +31,10 @@ impl<R: Real> Ropes<R> {
         let long = context > rope.original_context;
         let own = if long { &factors.long } else { &factors.short };
         let factors = factors.all.as_ref().or(own.as_ref()).map(Vec::as_slice);
-        let full = Rope::new(config, rope.base, true, factors);
+        let full = Rope::new(rope, rope.base, true, factors);
         let windowed = rope
             .window_base
-            .map(|base| Rope::new(config, base, rope.window_scaled, None));
+            .map(|base| Rope::new(rope, base, rope.window_scaled, None));
         Self { full, windowed }
     }
 
@@ -51,32 +54,57 @@ impl<R: Real> Ropes<R> {
     }
 }
 
-#[allow(clippy::disallowed_methods)]
 impl<R: Real> Rope<R> {
-    fn new(config: &Config, base: f32, _scaled: bool, factors: Option<&[f32]>) -> Self {
-        let d = config.rope.dims;
-        let frequencies = (0..d / 2)
-            .map(|i| {
-                f64::from(base).powf(-2.0 * i as f64 / d as f64)
-                    / factors.map_or(1.0, |f| f64::from(f[i]))
-            })
-            .collect();
+    fn new(config: &RopeConfig, base: f32, scaled: bool, factors: Option<&[f32]>) -> Self {
+        let (scaling, magnitude) = match config.scaling {
+            RopeScalingConfig::Linear(factor) if scaled => (RopeScaling::Linear { factor }, 1.0),
+            RopeScalingConfig::Yarn {
+                factor,
+                extrapolation,
+                beta_fast,
+                beta_slow,
+            } if scaled => {
+                let scaling = RopeScaling::Yarn {
+                    factor,
+                    // Bounded by the configuration.
+                    original_context: config.original_context as u32,
+                    extrapolation,
+                    beta_fast,
+                    beta_slow,
+                };
+                let ramped = extrapolation != 0.0;
+                (
+                    scaling,
+                    if ramped {
+                        yarn_magnitude(factor, 1.0)
+                    } else {
+                        1.0
+                    },
+                )
+            }
+            _ => (RopeScaling::None, 1.0),
+        };
         Self {
-            frequencies,
+            frequencies: frequencies(config.dims, base, scaling, factors),
+            magnitude: magnitude * f64::from(config.attention_factor),
             cos: Vec::new(),
             sin: Vec::new(),
         }
     }
+
     fn reach(&mut self, position: usize) {
         let pairs = self.frequencies.len();
-        for p in self.cos.len() / pairs..=position {
-            for &f in &self.frequencies {
-                let angle = p as f64 * f;
-                self.cos.push(R::from_f64(angle.cos()));
-                self.sin.push(R::from_f64(angle.sin()));
+        for position in self.cos.len() / pairs..=position {
+            for &frequency in &self.frequencies {
+                // Positions are bounded by the context, far below 2³².
+                let (cos, sin) = R::cos_sin(position as u32, frequency, self.magnitude);
+                self.cos.push(cos);
+                self.sin.push(sin);
             }
         }
     }
+
+    /// Cosines and sines of a position that was reached.
     pub(crate) fn at(&self, position: usize) -> (&[R], &[R]) {
         let pairs = self.frequencies.len();
         let row = position * pairs..(position + 1) * pairs;
