@@ -14,9 +14,7 @@ pub(crate) fn command(root: &Path) -> Command {
 
 /// Runs it to its end; true if it exits with 0.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
     Ok(status.success())
 }
 
@@ -24,16 +22,6 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
 /// the user stands.
 pub(crate) fn run_release(root: &Path, package: &str, args: &[String]) -> Result<bool> {
     let mut build = command(root);
-    build
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            package,
-            "--",
-        ])
-        .args(args);
+    build.args(["run", "--quiet", "--release", "--locked", "--package", package, "--"]).args(args);
     succeeds(&mut build)
 }

@@ -28,13 +28,9 @@ pub(crate) fn check(root: &Path) -> Result<bool> {
         .output()
         .context("cannot start cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
     let (count, refused) = judge(&metadata)?;
     for line in &refused {
         println!("{line}");
@@ -45,9 +41,7 @@ pub(crate) fn check(root: &Path) -> Result<bool> {
 
 /// How many packages there are, and a line for each that is refused.
 fn judge(metadata: &Value) -> Result<(usize, Vec<String>)> {
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata lists no packages")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let mut refused = Vec::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or("?");
@@ -56,12 +50,8 @@ fn judge(metadata: &Value) -> Result<(usize, Vec<String>)> {
             None => refused.push(format!("{name} {version}: states no SPDX licence")),
             Some(licence) => match accepts(licence) {
                 Some(true) => {}
-                Some(false) => refused.push(format!(
-                    "{name} {version}: {licence} is not among the accepted licences"
-                )),
-                None => refused.push(format!(
-                    "{name} {version}: cannot read the licence expression {licence:?}"
-                )),
+                Some(false) => refused.push(format!("{name} {version}: {licence} is not among the accepted licences")),
+                None => refused.push(format!("{name} {version}: cannot read the licence expression {licence:?}")),
             },
         }
     }
@@ -70,16 +60,9 @@ fn judge(metadata: &Value) -> Result<(usize, Vec<String>)> {
 
 /// Whether the expression can be met with accepted licences alone; `None` if it is not an expression.
 fn accepts(expression: &str) -> Option<bool> {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut parser = Parser {
-        words: &words,
-        next: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { words: &words, next: 0, depth: 0 };
     let answer = parser.any()?;
     (parser.next == words.len()).then_some(answer)
 }
@@ -158,12 +141,7 @@ mod tests {
         ] {
             assert_eq!(accepts(good), Some(true), "{good}");
         }
-        for bad in [
-            "GPL-3.0-only",
-            "MIT AND GPL-2.0-only",
-            "(MIT OR Zlib) AND MPL-2.0",
-            "MIT WITH Odd-exception",
-        ] {
+        for bad in ["GPL-3.0-only", "MIT AND GPL-2.0-only", "(MIT OR Zlib) AND MPL-2.0", "MIT WITH Odd-exception"] {
             assert_eq!(accepts(bad), Some(false), "{bad}");
         }
         for nonsense in ["", "MIT AND", "(MIT", "MIT MIT", ") MIT", "OR"] {

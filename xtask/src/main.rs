@@ -15,11 +15,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "The project's own chores",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", about = "The project's own chores", disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -91,32 +87,22 @@ fn run(command: Command) -> Result<bool> {
         Command::Models { names } => models::fetch_named(&names).map(|()| true),
         Command::Tidy => tidy::check(&root),
         Command::Licences => licences::check(&root),
-        Command::Conformance { rest } => cargo::run_release(
-            &root,
-            "samebit-conform",
-            &[&["conformance/v1.txt".to_owned()], &rest[..]].concat(),
-        ),
-        Command::Accuracy { rest } => cargo::run_release(
-            &root,
-            "samebit-accuracy",
-            &[&["logits".to_owned()], &rest[..]].concat(),
-        ),
-        Command::Layers { rest } => cargo::run_release(
-            &root,
-            "samebit-accuracy",
-            &[&["layers".to_owned()], &rest[..]].concat(),
-        ),
+        Command::Conformance { rest } => {
+            cargo::run_release(&root, "samebit-conform", &[&["conformance/v1.txt".to_owned()], &rest[..]].concat())
+        }
+        Command::Accuracy { rest } => {
+            cargo::run_release(&root, "samebit-accuracy", &[&["logits".to_owned()], &rest[..]].concat())
+        }
+        Command::Layers { rest } => {
+            cargo::run_release(&root, "samebit-accuracy", &[&["layers".to_owned()], &rest[..]].concat())
+        }
     }
 }
 
 fn demo(root: &Path, prompt: &str, rest: &[String]) -> Result<bool> {
     models::fetch_named(&["smollm2".to_owned()])?;
     let model = models::folder()?.join(models::SMOLLM2.file);
-    let mut args = vec![
-        "run".to_owned(),
-        "-m".to_owned(),
-        model.display().to_string(),
-    ];
+    let mut args = vec!["run".to_owned(), "-m".to_owned(), model.display().to_string()];
     args.extend(["-p".to_owned(), prompt.to_owned()]);
     args.extend_from_slice(rest);
     cargo::run_release(root, "samebit", &args)
@@ -132,8 +118,7 @@ fn test(root: &Path, rest: &[String]) -> Result<bool> {
 
 /// The folder above this crate's own, where the workspace's Cargo.toml lies.
 fn repository_root() -> Result<PathBuf> {
-    let here = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let root = here.parent().context("xtask lies in no repository")?;
     Ok(root.to_path_buf())
 }

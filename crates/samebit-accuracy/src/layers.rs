@@ -72,20 +72,10 @@ pub(crate) fn compare(golden: &[golden::Tensor], ours: &[Taken]) -> Vec<Line> {
         .collect();
     let mut lines = Vec::new();
     for (index, (name, tensor)) in made.iter().enumerate() {
-        let after = made[index + 1..]
-            .iter()
-            .filter(|(later, _)| later == name)
-            .count();
-        let taken = ours
-            .iter()
-            .rev()
-            .filter(|taken| taken.name == *name)
-            .nth(after);
+        let after = made[index + 1..].iter().filter(|(later, _)| later == name).count();
+        let taken = ours.iter().rev().filter(|taken| taken.name == *name).nth(after);
         let verdict = taken.map_or(Verdict::Absent, |taken| judge(tensor, &taken.values));
-        lines.push(Line {
-            name: format!("{} ({})", tensor.name, tensor.op),
-            verdict,
-        });
+        lines.push(Line { name: format!("{} ({})", tensor.name, tensor.op), verdict });
     }
     lines
 }
@@ -106,27 +96,17 @@ fn judge(golden: &golden::Tensor, ours: &[f32]) -> Verdict {
     let elements: usize = golden.shape.iter().product();
     let row = golden.shape.first().copied().unwrap_or(0);
     if ours.len() < elements || row == 0 || elements == 0 {
-        return Verdict::Shape {
-            golden: elements,
-            ours: ours.len(),
-        };
+        return Verdict::Shape { golden: elements, ours: ours.len() };
     }
     // The other engine drops the rows that no logits are asked of before the last layer's end.
     let ours = &ours[ours.len() - elements..];
     let count = elements as f64;
     let mean = ours.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let rms = (ours
-        .iter()
-        .map(|&x| f64::from(x) * f64::from(x))
-        .sum::<f64>()
-        / count)
-        .sqrt();
+    let rms = (ours.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / count).sqrt();
     let unit = golden.rms.max(f64::MIN_POSITIVE);
     let listed = golden.first8_row0.iter().zip(ours);
     let listed = listed.chain(golden.first8_lastrow.iter().zip(&ours[elements - row..]));
-    let element = listed
-        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs())
-        .fold(0.0, f64::max);
+    let element = listed.map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs()).fold(0.0, f64::max);
     Verdict::Compared {
         mean: (mean - golden.mean).abs() / unit,
         rms: (rms - golden.rms).abs() / unit,
@@ -152,10 +132,7 @@ mod tests {
     }
 
     fn taken(name: &str, values: &[f32]) -> Taken {
-        Taken {
-            name: name.to_owned(),
-            values: values.to_vec(),
-        }
+        Taken { name: name.to_owned(), values: values.to_vec() }
     }
 
     #[test]
@@ -166,10 +143,7 @@ mod tests {
         assert_eq!(lines[0].verdict.difference(), Some(0.0));
         let lines = compare(&tensors, &[taken("embd", &[1.0, 2.0, 3.0, 4.5])]);
         let difference = lines[0].verdict.difference().unwrap();
-        assert!(
-            (difference - 0.5 / tensors[0].rms).abs() < 1e-12,
-            "{difference}"
-        );
+        assert!((difference - 0.5 / tensors[0].rms).abs() < 1e-12, "{difference}");
     }
 
     #[test]
@@ -183,19 +157,10 @@ mod tests {
             golden("Qcur-0__view_", "VIEW", &[1, 2], &third),
         ];
         let rotated = taken("Qcur_rope-0", &third);
-        let both = [
-            taken("Qcur-0", &first),
-            taken("Qcur-0", &second),
-            rotated.clone(),
-        ];
+        let both = [taken("Qcur-0", &first), taken("Qcur-0", &second), rotated.clone()];
         let lines = compare(&tensors, &both);
         assert_eq!(lines.len(), 3);
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.verdict.difference() == Some(0.0)),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| line.verdict.difference() == Some(0.0)), "{lines:?}");
         let lines = compare(&tensors, &[taken("Qcur-0", &second), rotated]);
         assert_eq!(lines[0].verdict, Verdict::Absent);
         assert_eq!(lines[1].verdict.difference(), Some(0.0));

@@ -47,18 +47,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for pair in &pairs {
         let golden = Golden::read(&pair.golden)?;
         let cases = options.cases(&golden);
-        ensure!(
-            !cases.is_empty(),
-            "{}: no case is left to measure",
-            pair.golden.display()
-        );
+        ensure!(!cases.is_empty(), "{}: no case is left to measure", pair.golden.display());
         let opened = Opened::open(&pair.model, golden.ends())?;
-        let study = Study {
-            options,
-            pair,
-            opened,
-            cases,
-        };
+        let study = Study { options, pair, opened, cases };
 
         let reference = study.measure(REFERENCE)?;
         let lines = study.against_golden(&reference);
@@ -98,11 +89,7 @@ impl Options {
     /// The positions of a prompt that are compared.
     fn compared(&self, case: &Case) -> std::ops::Range<usize> {
         let length = case.ids.len();
-        let count = if (2..=100).contains(&length) {
-            self.positions.clamp(1, length)
-        } else {
-            1
-        };
+        let count = if (2..=100).contains(&length) { self.positions.clamp(1, length) } else { 1 };
         length - count..length
     }
 }
@@ -125,9 +112,7 @@ impl Study<'_> {
         let mut all = Vec::new();
         for case in &self.cases {
             let positions: Vec<usize> = self.options.compared(case).collect();
-            let kept = store
-                .load(&case.name)
-                .filter(|kept| kept.positions == positions);
+            let kept = store.load(&case.name).filter(|kept| kept.positions == positions);
             let measured = match kept {
                 Some(measured) => measured,
                 None => {
@@ -144,25 +129,16 @@ impl Study<'_> {
 
     /// Whether the stored measurement of the shortest prompt has the bits of this build.
     fn still_true(&self, store: &Store, mode: Mode) -> Result<bool> {
-        let Some((case, stored)) = self
-            .cases
-            .iter()
-            .find_map(|case| Some((case, store.load(&case.name)?)))
-        else {
+        let Some((case, stored)) = self.cases.iter().find_map(|case| Some((case, store.load(&case.name)?))) else {
             return Ok(true);
         };
         let last = case.ids.len() - 1;
         let machine = self.options.common.machine()?;
-        let (rows, _) = self
-            .opened
-            .answer(mode, machine, &case.ids, last, (&[], 0))?;
+        let (rows, _) = self.opened.answer(mode, machine, &case.ids, last, (&[], 0))?;
         let bits = |row: &[f32]| row.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>();
         let same = rows.iter().all(|row| bits(row) == bits(stored.last_row()));
         if !same {
-            eprintln!(
-                "{} {}: kept measurements have other bits; redoing them",
-                self.pair.name, mode.name
-            );
+            eprintln!("{} {}: kept measurements have other bits; redoing them", self.pair.name, mode.name);
         }
         Ok(same)
     }
@@ -173,9 +149,7 @@ impl Study<'_> {
         let first = positions.first().copied().unwrap_or(0);
         let machine: Machine = self.options.common.machine()?;
         let expected = (&case.greedy_ids[..], CONTINUATION);
-        let (rows, continuation) = self
-            .opened
-            .answer(mode, machine, &case.ids, first, expected)?;
+        let (rows, continuation) = self.opened.answer(mode, machine, &case.ids, first, expected)?;
         Ok(Measured {
             vocab: rows.first().map_or(0, Vec::len),
             prompt: case.ids.len(),
@@ -211,12 +185,7 @@ impl Study<'_> {
         self.cases.iter().zip(measured).map(line).collect()
     }
 
-    fn against_reference(
-        &self,
-        mode: Mode,
-        from: &[Measured],
-        of: &[Measured],
-    ) -> AgainstReference {
+    fn against_reference(&self, mode: Mode, from: &[Measured], of: &[Measured]) -> AgainstReference {
         let (mut last, mut forced) = (Vec::new(), Vec::new());
         let (mut same, mut same_golden) = (0, 0);
         for ((case, from), of) in self.cases.iter().zip(from).zip(of) {

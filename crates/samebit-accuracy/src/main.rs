@@ -82,51 +82,31 @@ impl Common {
     /// The models of which both files are there, small to large.
     fn pairs(&self, folder: &str) -> Result<Vec<Pair>> {
         let folder = self.golden.join(folder);
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
         let mut pairs = Vec::new();
         for entry in entries {
             let golden = entry?.path();
-            let Some(name) = golden
-                .file_name()
-                .and_then(|name| name.to_str()?.strip_suffix(".json"))
-            else {
+            let Some(name) = golden.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) else {
                 continue;
             };
             let name = name.to_owned();
             let model = logits::model_path(&self.models, &name);
-            let chosen =
-                self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()));
+            let chosen = self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()));
             match fs::metadata(&model) {
-                Ok(file) if chosen => pairs.push((
-                    file.len(),
-                    Pair {
-                        name,
-                        golden,
-                        model,
-                    },
-                )),
+                Ok(file) if chosen => pairs.push((file.len(), Pair { name, golden, model })),
                 Ok(_) => {}
                 Err(_) if chosen => eprintln!("{}: not there, left out", model.display()),
                 Err(_) => {}
             }
         }
-        ensure!(
-            !pairs.is_empty(),
-            "no model in {} has golden outputs in {}",
-            self.models.display(),
-            folder.display()
-        );
+        ensure!(!pairs.is_empty(), "no model in {} has golden outputs in {}", self.models.display(), folder.display());
         pairs.sort_by(|(bytes_a, a), (bytes_b, b)| (bytes_a, &a.name).cmp(&(bytes_b, &b.name)));
         Ok(pairs.into_iter().map(|(_, pair)| pair).collect())
     }
 
     fn machine(&self) -> Result<Machine> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Machine {
-            isa: Isa::parse(&self.isa)?,
-            threads: self.threads.unwrap_or(cores).max(1),
-        })
+        Ok(Machine { isa: Isa::parse(&self.isa)?, threads: self.threads.unwrap_or(cores).max(1) })
     }
 }
 
@@ -154,16 +134,11 @@ fn compare_layers(options: &LayersOptions) -> Result<bool> {
         let taken = opened.tensors(options.mode, options.common.machine()?, &golden.ids)?;
         let lines = layers::compare(&golden.tensors, &taken);
         println!("{}", table::layers(&pair.name, &lines, options.tolerance));
-        let differences: Vec<f64> = lines
-            .iter()
-            .filter_map(|line| line.verdict.difference())
-            .collect();
+        let differences: Vec<f64> = lines.iter().filter_map(|line| line.verdict.difference()).collect();
         if differences.is_empty() {
             bail!("{}: no tensor of ours has a golden one's name", pair.name);
         }
-        near &= differences
-            .iter()
-            .all(|&difference| difference <= options.tolerance);
+        near &= differences.iter().all(|&difference| difference <= options.tolerance);
     }
     Ok(near)
 }

@@ -28,11 +28,7 @@ impl Distance {
             kl += double::exp(log_p) * (log_p - (q - q_sum));
             logit = logit.max((p - q).abs());
         }
-        Self {
-            kl: kl.max(0.0),
-            logit,
-            same_top: argmax(from) == argmax(of),
-        }
+        Self { kl: kl.max(0.0), logit, same_top: argmax(from) == argmax(of) }
     }
 }
 
@@ -72,10 +68,7 @@ pub(crate) struct Summary {
 impl Summary {
     /// Of all of them.
     pub(crate) fn of(distances: &[Distance]) -> Self {
-        let mut summary = Self {
-            count: distances.len(),
-            ..Self::default()
-        };
+        let mut summary = Self { count: distances.len(), ..Self::default() };
         for distance in distances {
             summary.kl_mean += distance.kl / distances.len() as f64;
             summary.kl_max = summary.kl_max.max(distance.kl);
@@ -119,24 +112,10 @@ mod tests {
 
     #[test]
     fn summaries_count_and_average() {
-        let near = Distance {
-            kl: 0.0,
-            logit: 0.5,
-            same_top: true,
-        };
-        let far = Distance {
-            kl: 1.0,
-            logit: 0.25,
-            same_top: false,
-        };
+        let near = Distance { kl: 0.0, logit: 0.5, same_top: true };
+        let far = Distance { kl: 1.0, logit: 0.25, same_top: false };
         let summary = Summary::of(&[near, far]);
-        let expected = Summary {
-            count: 2,
-            kl_mean: 0.5,
-            kl_max: 1.0,
-            logit_max: 0.5,
-            same_top: 1,
-        };
+        let expected = Summary { count: 2, kl_mean: 0.5, kl_max: 1.0, logit_max: 0.5, same_top: 1 };
         assert_eq!(summary, expected);
     }
 

@@ -43,27 +43,19 @@ pub(crate) struct Store {
 impl Store {
     /// The folder is made when it is needed.
     pub(crate) fn new(root: &Path, model: &str, mode: &str) -> Self {
-        Self {
-            folder: root.join(model).join(mode),
-        }
+        Self { folder: root.join(model).join(mode) }
     }
 
     /// The measurement of this case, if a whole one is there.
     pub(crate) fn load(&self, case: &str) -> Option<Measured> {
-        let mut measured: Measured =
-            serde_json::from_slice(&fs::read(self.path(case, "json")).ok()?).ok()?;
+        let mut measured: Measured = serde_json::from_slice(&fs::read(self.path(case, "json")).ok()?).ok()?;
         let bytes = fs::read(self.path(case, "f32")).ok()?;
         let row_bytes = measured.vocab.checked_mul(4).filter(|&bytes| bytes > 0)?;
-        if measured.positions.is_empty()
-            || Some(bytes.len()) != row_bytes.checked_mul(measured.positions.len())
-        {
+        if measured.positions.is_empty() || Some(bytes.len()) != row_bytes.checked_mul(measured.positions.len()) {
             return None;
         }
         let float = |four: &[u8]| f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-        measured.rows = bytes
-            .chunks_exact(row_bytes)
-            .map(|row| row.chunks_exact(4).map(float).collect())
-            .collect();
+        measured.rows = bytes.chunks_exact(row_bytes).map(|row| row.chunks_exact(4).map(float).collect()).collect();
         Some(measured)
     }
 
@@ -75,12 +67,7 @@ impl Store {
         if json.exists() {
             fs::remove_file(&json).with_context(context)?;
         }
-        let rows: Vec<u8> = measured
-            .rows
-            .iter()
-            .flatten()
-            .flat_map(|logit| logit.to_le_bytes())
-            .collect();
+        let rows: Vec<u8> = measured.rows.iter().flatten().flat_map(|logit| logit.to_le_bytes()).collect();
         fs::write(self.path(case, "f32"), rows).with_context(context)?;
         fs::write(json, serde_json::to_vec_pretty(measured)?).with_context(context)
     }

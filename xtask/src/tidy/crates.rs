@@ -9,38 +9,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
     ("samebit-text", &["samebit-gguf"]),
-    (
-        "samebit-model",
-        &["samebit-gguf", "samebit-kernels", "samebit-numerics"],
-    ),
-    (
-        "samebit-engine",
-        &[
-            "samebit-gguf",
-            "samebit-kernels",
-            "samebit-model",
-            "samebit-numerics",
-        ],
-    ),
-    (
-        "samebit-conform",
-        &[
-            "samebit-engine",
-            "samebit-gguf",
-            "samebit-kernels",
-            "samebit-model",
-            "samebit-numerics",
-        ],
-    ),
-    (
-        "samebit-accuracy",
-        &[
-            "samebit-gguf",
-            "samebit-kernels",
-            "samebit-model",
-            "samebit-numerics",
-        ],
-    ),
+    ("samebit-model", &["samebit-gguf", "samebit-kernels", "samebit-numerics"]),
+    ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
+    ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
+    ("samebit-accuracy", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("checkkern", &["samebit-kernels", "samebit-numerics"]),
     (
         "samebit",
@@ -57,10 +29,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 2] = [
-    ("samebit-model", &["samebit-text"]),
-    ("samebit-engine", &["samebit-text"]),
-];
+const TEST_ARROWS: [(&str, &[&str]); 2] = [("samebit-model", &["samebit-text"]), ("samebit-engine", &["samebit-text"])];
 
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for file in tree.files() {
@@ -70,26 +39,13 @@ pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
         let manifest = Manifest::read(file.text.as_deref().unwrap_or_default());
         let Some(name) = manifest.name else { continue };
         if !folder.starts_with("fuzz/") && tree.file(&format!("{folder}README.md")).is_none() {
-            findings.push(Finding::new(
-                &file.path,
-                1,
-                "readme",
-                format!("{name} has no README.md"),
-            ));
+            findings.push(Finding::new(&file.path, 1, "readme", format!("{name} has no README.md")));
         }
-        for Dependency {
-            line,
-            name: other,
-            for_tests,
-        } in manifest.dependencies
-        {
-            if other == name
-                || (!other.starts_with("samebit") && other != "checkkern" && other != "xtask")
-            {
+        for Dependency { line, name: other, for_tests } in manifest.dependencies {
+            if other == name || (!other.starts_with("samebit") && other != "checkkern" && other != "xtask") {
                 continue;
             }
-            let allowed =
-                may_use(&ARROWS, name, other) || (for_tests && may_use(&TEST_ARROWS, name, other));
+            let allowed = may_use(&ARROWS, name, other) || (for_tests && may_use(&TEST_ARROWS, name, other));
             // Fuzz targets and nothing else may look at everything.
             if !allowed && !folder.starts_with("fuzz/") {
                 let message = format!("{name} may not build on {other}");
@@ -100,9 +56,7 @@ pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
 }
 
 fn may_use(arrows: &[(&str, &[&str])], from: &str, to: &str) -> bool {
-    arrows
-        .iter()
-        .any(|(name, below)| *name == from && below.contains(&to))
+    arrows.iter().any(|(name, below)| *name == from && below.contains(&to))
 }
 
 struct Dependency<'a> {
@@ -119,10 +73,7 @@ struct Manifest<'a> {
 
 impl<'a> Manifest<'a> {
     fn read(text: &'a str) -> Self {
-        let mut manifest = Self {
-            name: None,
-            dependencies: Vec::new(),
-        };
+        let mut manifest = Self { name: None, dependencies: Vec::new() };
         let mut table = "";
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -150,16 +101,8 @@ impl<'a> Manifest<'a> {
     fn add(&mut self, table: &str, name: &'a str, line: usize) {
         let kind = table.rsplit('.').next().unwrap_or(table);
         let is_workspace = table.starts_with("workspace");
-        if matches!(
-            kind,
-            "dependencies" | "dev-dependencies" | "build-dependencies"
-        ) && !is_workspace
-        {
-            self.dependencies.push(Dependency {
-                line,
-                name,
-                for_tests: kind == "dev-dependencies",
-            });
+        if matches!(kind, "dependencies" | "dev-dependencies" | "build-dependencies") && !is_workspace {
+            self.dependencies.push(Dependency { line, name, for_tests: kind == "dev-dependencies" });
         }
     }
 }
@@ -171,83 +114,32 @@ mod tests {
     fn rules(name: &str, dependencies: &str) -> Vec<(&'static str, usize)> {
         let manifest = format!("[package]\nname = \"{name}\"\n{dependencies}");
         let mut findings = Vec::new();
-        let tree = Tree::of(&[
-            ("crates/x/Cargo.toml", manifest.as_str()),
-            ("crates/x/README.md", ""),
-        ]);
+        let tree = Tree::of(&[("crates/x/Cargo.toml", manifest.as_str()), ("crates/x/README.md", "")]);
         check(&tree, &mut findings);
-        findings
-            .iter()
-            .map(|finding| (finding.rule, finding.line))
-            .collect()
+        findings.iter().map(|finding| (finding.rule, finding.line)).collect()
     }
 
     #[test]
     fn arrows_that_point_up_are_found() {
         let up = "samebit-engine.workspace = true";
-        assert_eq!(
-            rules(
-                "samebit-engine",
-                "[dependencies]\nsamebit-model.workspace = true"
-            ),
-            []
-        );
-        assert_eq!(
-            rules("samebit-model", &format!("[dependencies]\n{up}")),
-            [("arrows", 4)]
-        );
-        assert_eq!(
-            rules("samebit-model", &format!("[dev-dependencies]\n{up}")),
-            [("arrows", 4)]
-        );
-        assert_eq!(
-            rules(
-                "samebit-model",
-                "[dependencies.samebit-engine]\nworkspace = true"
-            ),
-            [("arrows", 3)]
-        );
-        assert_eq!(
-            rules(
-                "samebit-gguf",
-                "[target.'cfg(unix)'.dependencies]\nsamebit-text = \"1\""
-            ),
-            [("arrows", 4)]
-        );
-        assert_eq!(
-            rules(
-                "newcomer",
-                "[dependencies]\nsamebit-numerics.workspace = true"
-            ),
-            [("arrows", 4)]
-        );
+        assert_eq!(rules("samebit-engine", "[dependencies]\nsamebit-model.workspace = true"), []);
+        assert_eq!(rules("samebit-model", &format!("[dependencies]\n{up}")), [("arrows", 4)]);
+        assert_eq!(rules("samebit-model", &format!("[dev-dependencies]\n{up}")), [("arrows", 4)]);
+        assert_eq!(rules("samebit-model", "[dependencies.samebit-engine]\nworkspace = true"), [("arrows", 3)]);
+        assert_eq!(rules("samebit-gguf", "[target.'cfg(unix)'.dependencies]\nsamebit-text = \"1\""), [("arrows", 4)]);
+        assert_eq!(rules("newcomer", "[dependencies]\nsamebit-numerics.workspace = true"), [("arrows", 4)]);
     }
 
     #[test]
     fn tests_may_use_what_is_listed_for_them() {
-        assert_eq!(
-            rules(
-                "samebit-engine",
-                "[dev-dependencies]\nsamebit-text.workspace = true"
-            ),
-            []
-        );
-        assert_eq!(
-            rules(
-                "samebit-engine",
-                "[dependencies]\nsamebit-text.workspace = true"
-            ),
-            [("arrows", 4)]
-        );
+        assert_eq!(rules("samebit-engine", "[dev-dependencies]\nsamebit-text.workspace = true"), []);
+        assert_eq!(rules("samebit-engine", "[dependencies]\nsamebit-text.workspace = true"), [("arrows", 4)]);
     }
 
     #[test]
     fn a_missing_readme_is_found() {
         let mut findings = Vec::new();
-        check(
-            &Tree::of(&[("crates/x/Cargo.toml", "[package]\nname = \"x\"\n")]),
-            &mut findings,
-        );
+        check(&Tree::of(&[("crates/x/Cargo.toml", "[package]\nname = \"x\"\n")]), &mut findings);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].rule, "readme");
     }

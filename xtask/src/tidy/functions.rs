@@ -14,20 +14,12 @@ pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
         let Some(text) = file.rust() else { continue };
         match syn::parse_file(text) {
             Ok(parsed) => {
-                let mut visitor = Functions {
-                    path: &file.path,
-                    findings,
-                };
+                let mut visitor = Functions { path: &file.path, findings };
                 visitor.visit_file(&parsed);
             }
             Err(error) => {
                 let line = error.span().start().line;
-                findings.push(Finding::new(
-                    &file.path,
-                    line,
-                    "syntax",
-                    format!("cannot be parsed: {error}"),
-                ));
+                findings.push(Finding::new(&file.path, line, "syntax", format!("cannot be parsed: {error}")));
             }
         }
     }
@@ -43,12 +35,8 @@ impl Functions<'_> {
         let first = signature.span().start().line;
         let lines = body.span().end().line + 1 - first;
         if lines > MAX_LINES {
-            let message = format!(
-                "{} has {lines} lines where {MAX_LINES} are the most",
-                signature.ident
-            );
-            self.findings
-                .push(Finding::new(self.path, first, "function-length", message));
+            let message = format!("{} has {lines} lines where {MAX_LINES} are the most", signature.ident);
+            self.findings.push(Finding::new(self.path, first, "function-length", message));
         }
     }
 }
@@ -79,10 +67,7 @@ mod tests {
     fn lines_found(text: &str) -> Vec<(&'static str, usize)> {
         let mut findings = Vec::new();
         check(&Tree::of(&[("crates/a/src/lib.rs", text)]), &mut findings);
-        findings
-            .iter()
-            .map(|finding| (finding.rule, finding.line))
-            .collect()
+        findings.iter().map(|finding| (finding.rule, finding.line)).collect()
     }
 
     #[test]
@@ -90,22 +75,10 @@ mod tests {
         let body = "\n".repeat(69);
         let longer = "\n".repeat(70);
         assert_eq!(lines_found(&format!("fn f() {{{body}}}")), []);
-        assert_eq!(
-            lines_found(&format!("\nfn f() {{{longer}}}")),
-            [("function-length", 2)]
-        );
-        assert_eq!(
-            lines_found(&format!("impl X {{\nfn f() {{{longer}}} }}")),
-            [("function-length", 2)]
-        );
-        assert_eq!(
-            lines_found(&format!("trait X {{\nfn f() {{{longer}}} }}")),
-            [("function-length", 2)]
-        );
-        assert_eq!(
-            lines_found(&format!("mod m {{\n\n/// D\nfn f() {{{longer}}} }}")),
-            [("function-length", 4)]
-        );
+        assert_eq!(lines_found(&format!("\nfn f() {{{longer}}}")), [("function-length", 2)]);
+        assert_eq!(lines_found(&format!("impl X {{\nfn f() {{{longer}}} }}")), [("function-length", 2)]);
+        assert_eq!(lines_found(&format!("trait X {{\nfn f() {{{longer}}} }}")), [("function-length", 2)]);
+        assert_eq!(lines_found(&format!("mod m {{\n\n/// D\nfn f() {{{longer}}} }}")), [("function-length", 4)]);
     }
 
     #[test]

@@ -14,45 +14,25 @@ pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
         if !reached.insert(path.clone()) {
             continue;
         }
-        let parsed = tree
-            .file(&path)
-            .and_then(|file| syn::parse_file(file.rust()?).ok());
+        let parsed = tree.file(&path).and_then(|file| syn::parse_file(file.rust()?).ok());
         let Some(parsed) = parsed else { continue };
         let (folder, name) = split(&path);
         let owns_folder = is_root || name == "mod.rs";
-        let base = if owns_folder {
-            folder.to_owned()
-        } else {
-            join(folder, name.trim_end_matches(".rs"))
-        };
+        let base = if owns_folder { folder.to_owned() } else { join(folder, name.trim_end_matches(".rs")) };
         let mut children = Vec::new();
         modules(&parsed.items, folder, &base, &mut children);
-        open.extend(
-            children
-                .into_iter()
-                .filter(|child| tree.file(child).is_some())
-                .map(|child| (child, false)),
-        );
+        open.extend(children.into_iter().filter(|child| tree.file(child).is_some()).map(|child| (child, false)));
     }
     for file in tree.files() {
         if file.rust().is_some() && !reached.contains(&file.path) {
-            findings.push(Finding::new(
-                &file.path,
-                1,
-                "dead-file",
-                "no crate's root leads to it",
-            ));
+            findings.push(Finding::new(&file.path, 1, "dead-file", "no crate's root leads to it"));
         }
     }
 }
 
 /// The files that cargo compiles of itself, package by package.
 fn roots(tree: &Tree) -> Vec<String> {
-    let packages: Vec<&str> = tree
-        .files()
-        .iter()
-        .filter_map(|file| file.path.strip_suffix("Cargo.toml"))
-        .collect();
+    let packages: Vec<&str> = tree.files().iter().filter_map(|file| file.path.strip_suffix("Cargo.toml")).collect();
     let is_root = |path: &str| {
         packages.iter().any(|package| {
             let Some(rest) = path.strip_prefix(package) else {
@@ -105,18 +85,16 @@ fn modules(items: &[Item], folder: &str, base: &str, out: &mut Vec<String>) {
 
 /// The string of `#[path = "…"]`.
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {
-    attributes
-        .iter()
-        .find_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
-                Expr::Lit(literal) => match &literal.lit {
-                    Lit::Str(path) => Some(path.value()),
-                    _ => None,
-                },
+    attributes.iter().find_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Str(path) => Some(path.value()),
                 _ => None,
             },
             _ => None,
-        })
+        },
+        _ => None,
+    })
 }
 
 fn split(path: &str) -> (&str, &str) {
@@ -150,29 +128,19 @@ mod tests {
     fn files_that_nothing_leads_to_are_found() {
         let tree = [
             ("crates/a/Cargo.toml", ""),
-            (
-                "crates/a/src/lib.rs",
-                "mod used;\nmod inline { mod inner; }\n#[path = \"odd/name.rs\"]\nmod other;",
-            ),
+            ("crates/a/src/lib.rs", "mod used;\nmod inline { mod inner; }\n#[path = \"odd/name.rs\"]\nmod other;"),
             ("crates/a/src/used.rs", "mod below;"),
             ("crates/a/src/used/below.rs", ""),
             ("crates/a/src/used/forgotten.rs", ""),
             ("crates/a/src/inline/inner.rs", ""),
             ("crates/a/src/odd/name.rs", ""),
             ("crates/a/src/below.rs", ""),
-            (
-                "crates/a/tests/one.rs",
-                "mod common;\ninclude!(\"../shared/extra.rs\");",
-            ),
+            ("crates/a/tests/one.rs", "mod common;\ninclude!(\"../shared/extra.rs\");"),
             ("crates/a/tests/common/mod.rs", ""),
             ("crates/a/shared/extra.rs", ""),
             ("scripts/lonely.rs", ""),
         ];
-        let expected = [
-            "crates/a/src/used/forgotten.rs",
-            "crates/a/src/below.rs",
-            "scripts/lonely.rs",
-        ];
+        let expected = ["crates/a/src/used/forgotten.rs", "crates/a/src/below.rs", "scripts/lonely.rs"];
         assert_eq!(dead(&tree), expected);
     }
 }

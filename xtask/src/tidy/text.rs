@@ -38,12 +38,7 @@ fn length(file: &File, findings: &mut Vec<Finding>) {
     let lines = file.text.iter().flat_map(|text| text.lines()).count();
     if lines > MAX_LINES {
         let message = format!("{lines} lines where {MAX_LINES} are the most: split it");
-        findings.push(Finding::new(
-            &file.path,
-            MAX_LINES + 1,
-            "file-length",
-            message,
-        ));
+        findings.push(Finding::new(&file.path, MAX_LINES + 1, "file-length", message));
     }
 }
 
@@ -57,10 +52,7 @@ fn header(file: &File, findings: &mut Vec<Finding>) {
 
 fn words(file: &File, findings: &mut Vec<Finding>) {
     for (index, line) in file.text.iter().flat_map(|text| text.lines()).enumerate() {
-        for path in MACHINE_PATHS
-            .into_iter()
-            .filter(|path| mentions_path(line, path))
-        {
+        for path in MACHINE_PATHS.into_iter().filter(|path| mentions_path(line, path)) {
             let message = format!("{path} is a path of one machine");
             findings.push(Finding::new(&file.path, index + 1, "machine-path", message));
         }
@@ -75,8 +67,7 @@ fn words(file: &File, findings: &mut Vec<Finding>) {
 fn mentions_path(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let before = line[..at].chars().next_back();
-        !before
-            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '}' | '>' | '~'))
+        !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '}' | '>' | '~'))
     })
 }
 
@@ -84,8 +75,7 @@ fn mentions_path(line: &str, path: &str) -> bool {
 fn has_word(line: &str, word: &str) -> bool {
     let part_of_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     line.match_indices(word).any(|(at, _)| {
-        !part_of_word(line[..at].chars().next_back())
-            && !part_of_word(line[at + word.len()..].chars().next())
+        !part_of_word(line[..at].chars().next_back()) && !part_of_word(line[at + word.len()..].chars().next())
     })
 }
 
@@ -96,20 +86,14 @@ mod tests {
     fn rules(path: &str, text: &str) -> Vec<(&'static str, usize)> {
         let mut findings = Vec::new();
         check(&Tree::of(&[(path, text)]), &mut findings);
-        findings
-            .iter()
-            .map(|finding| (finding.rule, finding.line))
-            .collect()
+        findings.iter().map(|finding| (finding.rule, finding.line)).collect()
     }
 
     #[test]
     fn long_files_are_found() {
         let at_most = format!("//! A file.\n{}", "\n".repeat(599));
         assert_eq!(rules("crates/a/src/lib.rs", &at_most), []);
-        assert_eq!(
-            rules("crates/a/src/lib.rs", &format!("{at_most}\n")),
-            [("file-length", 601)]
-        );
+        assert_eq!(rules("crates/a/src/lib.rs", &format!("{at_most}\n")), [("file-length", 601)]);
     }
 
     #[test]
@@ -121,29 +105,16 @@ mod tests {
     #[test]
     fn a_missing_header_is_found() {
         assert_eq!(rules("crates/a/src/lib.rs", "fn f() {}\n"), [("header", 1)]);
-        assert_eq!(
-            rules("crates/a/src/lib.rs", "// Not this kind.\n"),
-            [("header", 1)]
-        );
+        assert_eq!(rules("crates/a/src/lib.rs", "// Not this kind.\n"), [("header", 1)]);
         assert_eq!(rules("script.sh", "echo\n"), []);
     }
 
     #[test]
     fn machine_paths_are_found() {
-        for line in [
-            "see /home/ann/x",
-            "\"/work/models\"",
-            "PATH=C:\\x",
-            "cd /root/",
-        ] {
+        for line in ["see /home/ann/x", "\"/work/models\"", "PATH=C:\\x", "cd /root/"] {
             assert_eq!(rules("notes.md", line), [("machine-path", 1)], "{line}");
         }
-        for line in [
-            "~/.cache",
-            "https://example.org/home/x",
-            "src/work/x.rs",
-            "${HOME}/work/x",
-        ] {
+        for line in ["~/.cache", "https://example.org/home/x", "src/work/x.rs", "${HOME}/work/x"] {
             assert_eq!(rules("notes.md", line), [], "{line}");
         }
     }

@@ -27,63 +27,20 @@ const UNSAFE_HOMES: [&str; 6] = [
     "crates/samebit-gguf/src/backing.rs",
 ];
 /// Where the floating-point functions that clippy.toml disallows are made, or may be told apart.
-const FLOAT_HOMES: [&str; 2] = [
-    "crates/samebit-numerics/src/",
-    "crates/samebit-kernels/src/",
-];
+const FLOAT_HOMES: [&str; 2] = ["crates/samebit-numerics/src/", "crates/samebit-kernels/src/"];
 /// What the inner crates do without, so that their results depend on nothing but their arguments.
 const ABSENCES: [(&str, &[&str]); 5] = [
-    (
-        "crates/samebit-numerics/src/",
-        &["std", "HashMap", "HashSet", "Instant", "SystemTime"],
-    ),
-    (
-        "crates/samebit-kernels/src/",
-        &[
-            "HashMap",
-            "HashSet",
-            "Instant",
-            "SystemTime",
-            "TcpStream",
-            "File",
-        ],
-    ),
-    (
-        "crates/samebit-model/src/",
-        &[
-            "HashMap",
-            "HashSet",
-            "Instant",
-            "SystemTime",
-            "TcpStream",
-            "File",
-        ],
-    ),
-    (
-        "crates/samebit-engine/src/",
-        &[
-            "HashMap",
-            "HashSet",
-            "Instant",
-            "SystemTime",
-            "TcpStream",
-            "File",
-        ],
-    ),
-    (
-        "crates/samebit-text/src/",
-        &["Instant", "SystemTime", "TcpStream", "File"],
-    ),
+    ("crates/samebit-numerics/src/", &["std", "HashMap", "HashSet", "Instant", "SystemTime"]),
+    ("crates/samebit-kernels/src/", &["HashMap", "HashSet", "Instant", "SystemTime", "TcpStream", "File"]),
+    ("crates/samebit-model/src/", &["HashMap", "HashSet", "Instant", "SystemTime", "TcpStream", "File"]),
+    ("crates/samebit-engine/src/", &["HashMap", "HashSet", "Instant", "SystemTime", "TcpStream", "File"]),
+    ("crates/samebit-text/src/", &["Instant", "SystemTime", "TcpStream", "File"]),
 ];
 /// Modules of std that go with them: `std::env`, `std::fs`, `std::net`, `std::time`.
 const ABSENT_MODULES: [&str; 4] = ["env", "fs", "net", "time"];
 
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
-    let banned = tree
-        .file("clippy.toml")
-        .and_then(|file| file.text.as_deref())
-        .map(banned_floats)
-        .unwrap_or_default();
+    let banned = tree.file("clippy.toml").and_then(|file| file.text.as_deref()).map(banned_floats).unwrap_or_default();
     for file in tree.files() {
         let Some(text) = file.rust() else { continue };
         // What cannot be tokenised is reported as a syntax error elsewhere.
@@ -117,13 +74,7 @@ fn flatten(stream: TokenStream, mut test: bool, out: &mut Vec<Token>) {
     let mut after_hash = false;
     for tree in stream {
         let line = tree.span().start().line;
-        let mut push = |text: &str, test: bool| {
-            out.push(Token {
-                text: text.to_owned(),
-                line,
-                test,
-            })
-        };
+        let mut push = |text: &str, test: bool| out.push(Token { text: text.to_owned(), line, test });
         let hash = after_hash;
         after_hash = false;
         match tree {
@@ -147,17 +98,9 @@ fn flatten(stream: TokenStream, mut test: bool, out: &mut Vec<Token>) {
                     test |= inner;
                 }
                 let body = group.delimiter() == Delimiter::Brace;
-                out.push(Token {
-                    text: open.to_owned(),
-                    line,
-                    test,
-                });
+                out.push(Token { text: open.to_owned(), line, test });
                 flatten(group.stream(), test || (body && next_is_test), out);
-                out.push(Token {
-                    text: close.to_owned(),
-                    line: group.span_close().start().line,
-                    test,
-                });
+                out.push(Token { text: close.to_owned(), line: group.span_close().start().line, test });
                 next_is_test &= !body;
             }
         }
@@ -166,11 +109,7 @@ fn flatten(stream: TokenStream, mut test: bool, out: &mut Vec<Token>) {
 
 /// Whether an attribute is `test`, `cfg(test)` or `cfg(all(test, …))`.
 fn marks_test(attribute: &TokenStream) -> bool {
-    let text: String = attribute
-        .to_string()
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .collect();
+    let text: String = attribute.to_string().chars().filter(|c| !c.is_whitespace()).collect();
     text == "test" || text.starts_with("cfg(test)") || text.starts_with("cfg(all(test,")
 }
 
@@ -179,8 +118,7 @@ fn unsafe_code(file: &File, tokens: &[Token], findings: &mut Vec<Finding>) {
         return;
     }
     for token in tokens.iter().filter(|token| token.text == "unsafe") {
-        let message =
-            "unsafe lives in the kernels' arch/, pool and float_env and in the memory map alone";
+        let message = "unsafe lives in the kernels' arch/, pool and float_env and in the memory map alone";
         findings.push(Finding::new(&file.path, token.line, "unsafe", message));
     }
 }
@@ -192,12 +130,7 @@ fn unfinished(file: &File, tokens: &[Token], findings: &mut Vec<Finding>) {
         let ignored = first == "[" && second == "ignore";
         if macro_call || ignored {
             let name = if ignored { "#[ignore]" } else { first };
-            findings.push(Finding::new(
-                &file.path,
-                pair[0].line,
-                "unfinished",
-                format!("{name} is for drafts"),
-            ));
+            findings.push(Finding::new(&file.path, pair[0].line, "unfinished", format!("{name} is for drafts")));
         }
     }
 }
@@ -211,18 +144,11 @@ fn floats(file: &File, tokens: &[Token], banned: &[String], findings: &mut Vec<F
             let message = "only numerics, kernels and tests may allow what clippy.toml disallows";
             findings.push(Finding::new(&file.path, token.line, "floats", message));
         }
-        let before = |back: usize| {
-            index
-                .checked_sub(back)
-                .map_or("", |at| tokens[at].text.as_str())
-        };
+        let before = |back: usize| index.checked_sub(back).map_or("", |at| tokens[at].text.as_str());
         let called = tokens.get(index + 1).is_some_and(|next| next.text == "(");
         let of_float = before(1) == ":" && matches!(before(3), "f32" | "f64");
         if banned.contains(&token.text) && ((before(1) == "." && called) || of_float) {
-            let message = format!(
-                "{} differs between platforms: use samebit-numerics",
-                token.text
-            );
+            let message = format!("{} differs between platforms: use samebit-numerics", token.text);
             findings.push(Finding::new(&file.path, token.line, "floats", message));
         }
     }
@@ -233,18 +159,13 @@ fn unproven(file: &File, text: &str, tokens: &[Token], findings: &mut Vec<Findin
     let lines: Vec<&str> = text.lines().collect();
     for window in tokens.windows(3).filter(|window| !window[1].test) {
         let [dot, name, open] = [&window[0], &window[1], &window[2]];
-        if dot.text != "." || open.text != "(" || !matches!(name.text.as_str(), "unwrap" | "expect")
-        {
+        if dot.text != "." || open.text != "(" || !matches!(name.text.as_str(), "unwrap" | "expect") {
             continue;
         }
         let commented = |line: usize| lines.get(line - 1).is_some_and(|line| line.contains("// "));
         let mut first = name.line;
         // A call chain goes on over lines that begin with a dot.
-        while first > 1
-            && lines
-                .get(first - 1)
-                .is_some_and(|line| line.trim_start().starts_with('.'))
-        {
+        while first > 1 && lines.get(first - 1).is_some_and(|line| line.trim_start().starts_with('.')) {
             first -= 1;
         }
         let above = first > 1 && commented(first - 1);
@@ -256,10 +177,7 @@ fn unproven(file: &File, text: &str, tokens: &[Token], findings: &mut Vec<Findin
 }
 
 fn absences(file: &File, tokens: &[Token], findings: &mut Vec<Finding>) {
-    let Some((home, absent)) = ABSENCES
-        .iter()
-        .find(|(home, _)| file.path.starts_with(home))
-    else {
+    let Some((home, absent)) = ABSENCES.iter().find(|(home, _)| file.path.starts_with(home)) else {
         return;
     };
     for (index, token) in tokens.iter().enumerate().filter(|(_, token)| !token.test) {
@@ -276,149 +194,60 @@ fn absences(file: &File, tokens: &[Token], findings: &mut Vec<Finding>) {
 mod tests {
     use super::*;
 
-    const CLIPPY: (&str, &str) = (
-        "clippy.toml",
-        r#"disallowed-methods = [{ path = "f32::exp", reason = "no" }]"#,
-    );
+    const CLIPPY: (&str, &str) = ("clippy.toml", r#"disallowed-methods = [{ path = "f32::exp", reason = "no" }]"#);
 
     fn rules(path: &str, text: &str) -> Vec<(&'static str, usize)> {
         let mut findings = Vec::new();
         check(&Tree::of(&[CLIPPY, (path, text)]), &mut findings);
-        findings
-            .iter()
-            .map(|finding| (finding.rule, finding.line))
-            .collect()
+        findings.iter().map(|finding| (finding.rule, finding.line)).collect()
     }
 
     #[test]
     fn unsafe_is_found_even_in_macros_and_not_in_its_homes() {
-        assert_eq!(
-            rules("crates/samebit/src/main.rs", "\nfn f() { unsafe {} }"),
-            [("unsafe", 2)]
-        );
-        assert_eq!(
-            rules("crates/samebit/src/main.rs", "m! { unsafe fn f() {} }"),
-            [("unsafe", 1)]
-        );
-        assert_eq!(
-            rules(
-                "crates/samebit/src/main.rs",
-                "// unsafe\nconst S: &str = \"unsafe\";"
-            ),
-            []
-        );
-        assert_eq!(
-            rules("crates/samebit-gguf/src/backing.rs", "fn f() { unsafe {} }"),
-            []
-        );
-        assert_eq!(
-            rules("crates/samebit-gguf/src/read.rs", "fn f() { unsafe {} }"),
-            [("unsafe", 1)]
-        );
+        assert_eq!(rules("crates/samebit/src/main.rs", "\nfn f() { unsafe {} }"), [("unsafe", 2)]);
+        assert_eq!(rules("crates/samebit/src/main.rs", "m! { unsafe fn f() {} }"), [("unsafe", 1)]);
+        assert_eq!(rules("crates/samebit/src/main.rs", "// unsafe\nconst S: &str = \"unsafe\";"), []);
+        assert_eq!(rules("crates/samebit-gguf/src/backing.rs", "fn f() { unsafe {} }"), []);
+        assert_eq!(rules("crates/samebit-gguf/src/read.rs", "fn f() { unsafe {} }"), [("unsafe", 1)]);
     }
 
     #[test]
     fn drafts_are_found() {
-        for draft in [
-            "fn f() { todo!() }",
-            "fn f() { unimplemented!() }",
-            "#[ignore]\nfn f() {}",
-            "fn f() { dbg!(1) }",
-        ] {
-            assert_eq!(
-                rules("crates/samebit/src/main.rs", draft),
-                [("unfinished", 1)],
-                "{draft}"
-            );
+        for draft in ["fn f() { todo!() }", "fn f() { unimplemented!() }", "#[ignore]\nfn f() {}", "fn f() { dbg!(1) }"]
+        {
+            assert_eq!(rules("crates/samebit/src/main.rs", draft), [("unfinished", 1)], "{draft}");
         }
     }
 
     #[test]
     fn banned_floats_are_found_outside_their_homes_and_tests() {
         let engine = "crates/samebit-engine/src/sampler.rs";
-        assert_eq!(
-            rules(engine, "fn f(x: f32) -> f32 { x.exp() }"),
-            [("floats", 1)]
-        );
-        assert_eq!(
-            rules(engine, "fn f(x: f32) -> f32 { f32::exp(x) }"),
-            [("floats", 1)]
-        );
-        assert_eq!(
-            rules(engine, "const F: fn(f32) -> f32 = f32::exp;"),
-            [("floats", 1)]
-        );
-        assert_eq!(
-            rules(engine, "#[allow(clippy::disallowed_methods)]\nfn f() {}"),
-            [("floats", 1)]
-        );
+        assert_eq!(rules(engine, "fn f(x: f32) -> f32 { x.exp() }"), [("floats", 1)]);
+        assert_eq!(rules(engine, "fn f(x: f32) -> f32 { f32::exp(x) }"), [("floats", 1)]);
+        assert_eq!(rules(engine, "const F: fn(f32) -> f32 = f32::exp;"), [("floats", 1)]);
+        assert_eq!(rules(engine, "#[allow(clippy::disallowed_methods)]\nfn f() {}"), [("floats", 1)]);
         assert_eq!(rules(engine, "fn f(x: f32) -> f32 { math::exp(x) }"), []);
-        assert_eq!(
-            rules(
-                engine,
-                "#[cfg(test)]\nmod tests { fn f(x: f32) -> f32 { x.exp() } }"
-            ),
-            []
-        );
-        assert_eq!(
-            rules(
-                "crates/samebit-engine/tests/oracle.rs",
-                "fn f(x: f32) -> f32 { x.exp() }"
-            ),
-            []
-        );
-        assert_eq!(
-            rules(
-                "crates/samebit-numerics/src/math.rs",
-                "fn f(x: f32) -> f32 { x.exp() }"
-            ),
-            []
-        );
+        assert_eq!(rules(engine, "#[cfg(test)]\nmod tests { fn f(x: f32) -> f32 { x.exp() } }"), []);
+        assert_eq!(rules("crates/samebit-engine/tests/oracle.rs", "fn f(x: f32) -> f32 { x.exp() }"), []);
+        assert_eq!(rules("crates/samebit-numerics/src/math.rs", "fn f(x: f32) -> f32 { x.exp() }"), []);
     }
 
     #[test]
     fn only_the_item_after_cfg_test_is_a_test() {
         let text = "#[cfg(test)]\nmod tests;\nfn f(x: f32) -> f32 { x.exp() }";
-        assert_eq!(
-            rules("crates/samebit-engine/src/lib.rs", text),
-            [("floats", 3)]
-        );
+        assert_eq!(rules("crates/samebit-engine/src/lib.rs", text), [("floats", 3)]);
         let text = "#[cfg(test)]\nmod tests {}\nfn f(x: f32) -> f32 { x.exp() }";
-        assert_eq!(
-            rules("crates/samebit-engine/src/lib.rs", text),
-            [("floats", 3)]
-        );
+        assert_eq!(rules("crates/samebit-engine/src/lib.rs", text), [("floats", 3)]);
     }
 
     #[test]
     fn unwrap_needs_its_proof() {
         let main = "crates/samebit/src/main.rs";
-        assert_eq!(
-            rules(main, "fn f() {\n    g().unwrap();\n}"),
-            [("unproven", 2)]
-        );
-        assert_eq!(
-            rules(main, "fn f() {\n    g().expect(\"x\");\n}"),
-            [("unproven", 2)]
-        );
-        assert_eq!(
-            rules(
-                main,
-                "fn f() {\n    // g never fails.\n    g().unwrap();\n}"
-            ),
-            []
-        );
-        assert_eq!(
-            rules(main, "fn f() {\n    g().unwrap(); // g never fails\n}"),
-            []
-        );
-        assert_eq!(
-            rules(
-                main,
-                "fn f() {\n    // g never fails.\n    g()\n        .h()\n        .unwrap();\n}"
-            ),
-            []
-        );
+        assert_eq!(rules(main, "fn f() {\n    g().unwrap();\n}"), [("unproven", 2)]);
+        assert_eq!(rules(main, "fn f() {\n    g().expect(\"x\");\n}"), [("unproven", 2)]);
+        assert_eq!(rules(main, "fn f() {\n    // g never fails.\n    g().unwrap();\n}"), []);
+        assert_eq!(rules(main, "fn f() {\n    g().unwrap(); // g never fails\n}"), []);
+        assert_eq!(rules(main, "fn f() {\n    // g never fails.\n    g()\n        .h()\n        .unwrap();\n}"), []);
         assert_eq!(rules(main, "#[test]\nfn f() {\n    g().unwrap();\n}"), []);
     }
 
@@ -426,21 +255,9 @@ mod tests {
     fn clocks_files_and_unordered_maps_are_found_where_they_are_absent() {
         let engine = "crates/samebit-engine/src/lib.rs";
         assert_eq!(rules(engine, "use std::time::Duration;"), [("absence", 1)]);
-        assert_eq!(
-            rules(engine, "fn f() { std::env::var(\"X\"); }"),
-            [("absence", 1)]
-        );
-        assert_eq!(
-            rules(engine, "use std::collections::HashMap;"),
-            [("absence", 1)]
-        );
-        assert_eq!(
-            rules("crates/samebit-numerics/src/lib.rs", "use std::vec::Vec;"),
-            [("absence", 1)]
-        );
-        assert_eq!(
-            rules("crates/samebit/src/main.rs", "use std::time::Instant;"),
-            []
-        );
+        assert_eq!(rules(engine, "fn f() { std::env::var(\"X\"); }"), [("absence", 1)]);
+        assert_eq!(rules(engine, "use std::collections::HashMap;"), [("absence", 1)]);
+        assert_eq!(rules("crates/samebit-numerics/src/lib.rs", "use std::vec::Vec;"), [("absence", 1)]);
+        assert_eq!(rules("crates/samebit/src/main.rs", "use std::time::Instant;"), []);
     }
 }

@@ -18,11 +18,7 @@ pub(crate) struct File {
 impl File {
     /// The file's text if it is Rust.
     pub(crate) fn rust(&self) -> Option<&str> {
-        if self.path.ends_with(".rs") {
-            self.text.as_deref()
-        } else {
-            None
-        }
+        if self.path.ends_with(".rs") { self.text.as_deref() } else { None }
     }
 
     /// Whether all of the file is test code.
@@ -43,20 +39,11 @@ impl Tree {
     pub(crate) fn of_repository(root: &Path) -> Result<Self> {
         let output = Command::new("git")
             .current_dir(root)
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .output()
             .context("cannot start git")?;
         if !output.status.success() {
-            bail!(
-                "git ls-files failed: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("git ls-files failed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         let list = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
         let mut files = Vec::new();
@@ -65,11 +52,7 @@ impl Tree {
             let Ok(contents) = std::fs::read(root.join(path)) else {
                 continue;
             };
-            files.push(File {
-                path: path.to_owned(),
-                bytes: contents.len(),
-                text: String::from_utf8(contents).ok(),
-            });
+            files.push(File { path: path.to_owned(), bytes: contents.len(), text: String::from_utf8(contents).ok() });
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
@@ -84,9 +67,7 @@ impl Tree {
             bytes: text.len(),
             text: Some(text.to_owned()),
         };
-        Self {
-            files: files.iter().map(file).collect(),
-        }
+        Self { files: files.iter().map(file).collect() }
     }
 
     /// Every file.

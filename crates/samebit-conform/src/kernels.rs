@@ -1,0 +1,149 @@
+//! Vectors of the table's other operations: norms, rotation, attention, softmax, what goes element by element.
+
+use samebit_kernels::Table;
+use samebit_numerics::ops::attention::{Page, Running, Scores};
+use samebit_numerics::ops::elementwise::Gate;
+use samebit_numerics::ops::rope::Pairing;
+use samebit_numerics::ops::router::Router;
+use samebit_numerics::reduce::CHUNK;
+
+use crate::digest::Digest;
+use crate::input::Input;
+use crate::list::Vector;
+
+/// Row lengths: within a chunk, a chunk, a few and a part.
+const LENGTHS: [usize; 5] = [1, 37, 256, 576, 1031];
+
+pub(crate) fn vectors(table: &Table<f32>) -> Vec<Vector> {
+    [norms(table), vec![rotation(table)], attention(table), rows(table), gates(table), router(table)].concat()
+}
+
+fn norms(table: &Table<f32>) -> Vec<Vector> {
+    let mut rms = Digest::new("norm/rms");
+    let mut layer = Digest::new("norm/layer");
+    let mut input = Input::new("norm");
+    for length in LENGTHS {
+        let [x, weight, bias] = [(); 3].map(|()| input.values(length));
+        let mut out = vec![0.0; length];
+        (table.rms_norm)(&x, &weight, 1e-5, &mut out);
+        rms = rms.floats(&out);
+        (table.layer_norm)(&x, &weight, &bias, 1e-6, &mut out);
+        layer = layer.floats(&out);
+    }
+    vec![rms.finish(), layer.finish()]
+}
+
+fn rotation(table: &Table<f32>) -> Vector {
+    let mut input = Input::new("rope");
+    let mut digest = Digest::new("rope/rotate");
+    for pairing in [Pairing::Normal, Pairing::Neox] {
+        for (head_dim, pairs) in [(64, 32), (80, 20), (256, 128)] {
+            let mut head = input.values(head_dim);
+            let [cos, sin] = [(); 2].map(|()| input.values(pairs));
+            (table.rotate)(&mut head, pairing, &cos, &sin);
+            digest = digest.floats(&head);
+        }
+    }
+    digest.finish()
+}
+
+fn attention(table: &Table<f32>) -> Vec<Vector> {
+    let plain = Scores { scale: 0.125, soft_cap: None };
+    let capped = Scores { scale: 0.0625, soft_cap: Some(50.0) };
+    let cases = [
+        ("attention/plain", 64, 0..611, plain, None),
+        ("attention/one-key", 64, 300..301, plain, None),
+        ("attention/window", 80, 200..712, plain, None),
+        ("attention/soft-cap", 256, 0..300, capped, None),
+        ("attention/sink", 64, 0..400, plain, Some(0.75)),
+        ("attention/long-head", 320, 0..270, plain, None),
+    ];
+    let vector = |(name, head_dim, visible, how, sink): (&str, usize, std::ops::Range<usize>, Scores, Option<f32>)| {
+        let mut input = Input::new(name);
+        let query = input.values(head_dim);
+        let (mut running, mut out) = (Running::default(), vec![0.0; head_dim]);
+        for chunk in 0..visible.end.div_ceil(CHUNK) {
+            let [keys, values] = [(); 2].map(|()| input.values(head_dim * CHUNK));
+            let start = visible.start.saturating_sub(chunk * CHUNK).min(CHUNK);
+            let end = (visible.end - chunk * CHUNK).min(CHUNK);
+            let page = Page { keys: &keys, values: &values };
+            (table.attend)(&query, page, start..end, how, &mut running, &mut out);
+        }
+        (table.finish)(running, sink, &mut out);
+        Digest::new(name).floats(&out).finish()
+    };
+    cases.into_iter().map(vector).collect()
+}
+
+fn rows(table: &Table<f32>) -> Vec<Vector> {
+    let mut softmax = Digest::new("rows/softmax");
+    let mut soft_cap = Digest::new("rows/soft-cap");
+    let mut add = Digest::new("rows/add");
+    let mut add_bias = Digest::new("rows/add-bias");
+    let mut add_weighted = Digest::new("rows/add-weighted");
+    let mut scale = Digest::new("rows/scale");
+    let mut narrow = Digest::new("rows/narrow");
+    let mut widen = Digest::new("rows/widen");
+    let mut input = Input::new("rows");
+    for length in LENGTHS {
+        let [x, y] = [(); 2].map(|()| input.values(length));
+        let changed = |work: &dyn Fn(&mut [f32])| {
+            let mut row = x.clone();
+            work(&mut row);
+            row
+        };
+        softmax = softmax.floats(&changed(&|row| (table.softmax)(row)));
+        soft_cap = soft_cap.floats(&changed(&|row| (table.soft_cap)(row, 2.5)));
+        add = add.floats(&changed(&|row| (table.add)(row, &y)));
+        add_bias = add_bias.floats(&changed(&|row| (table.add_bias)(row, &y)));
+        add_weighted = add_weighted.floats(&changed(&|row| (table.add_weighted)(row, 0.3, &y)));
+        scale = scale.floats(&changed(&|row| (table.scale)(row, 0.7)));
+        let mut halves = vec![0; length];
+        (table.narrow)(&x, &mut halves);
+        let mut wide = vec![0.0; length];
+        (table.widen)(&halves, &mut wide);
+        narrow = narrow.halves(&halves);
+        widen = widen.floats(&wide);
+    }
+    [softmax, soft_cap, add, add_bias, add_weighted, scale, narrow, widen].map(Digest::finish).to_vec()
+}
+
+fn gates(table: &Table<f32>) -> Vec<Vector> {
+    let gates = [
+        ("gate/silu", Gate::Silu),
+        ("gate/gelu-tanh", Gate::GeluTanh),
+        ("gate/gelu-erf", Gate::GeluErf),
+        ("gate/clamped-swiglu", Gate::ClampedSwiglu),
+    ];
+    let vector = |(name, gate)| {
+        let mut input = Input::new(name);
+        let (mut gates, ups) = (input.values(2000), input.values(2000));
+        // Wide enough for the clamps and the functions' tails.
+        gates.iter_mut().for_each(|gate| *gate *= 8.0);
+        (table.gated)(gate, &mut gates, &ups);
+        Digest::new(name).floats(&gates).finish()
+    };
+    gates.into_iter().map(vector).collect()
+}
+
+fn router(table: &Table<f32>) -> Vec<Vector> {
+    let routers = [
+        ("router/softmax-then-normalise", Router::SoftmaxThenNormalise),
+        ("router/softmax-of-chosen", Router::SoftmaxOfChosen),
+    ];
+    let vector = |(name, router)| {
+        let mut input = Input::new(name);
+        let mut digest = Digest::new(name);
+        for (experts, used) in [(8, 2), (128, 8), (32, 4)] {
+            let mut scores = input.values(experts);
+            // A tie, which the lower index wins.
+            scores[5] = scores[2];
+            let (mut chosen, mut weights) = (vec![0; used], vec![0.0; used]);
+            (table.route)(router, &scores, &mut chosen, &mut weights);
+            let indices: Vec<u32> = chosen.iter().map(|&expert| expert as u32).collect();
+            digest = digest.words(&indices).floats(&weights);
+        }
+        digest.finish()
+    };
+    routers.into_iter().map(vector).collect()
+}
