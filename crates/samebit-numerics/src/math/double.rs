@@ -3,7 +3,7 @@
 //! Knows only arithmetic. These promise accuracy, about 1e-15 relative, and the same bits everywhere (they are made of
 //! `+ - * /` alone), but they are not part of numerics v1. NaN stays some NaN.
 
-use crate::double_double::two_prod;
+use crate::double_double::{INVERSE_FACTORIALS, two_prod};
 
 const LOG2_E: f64 = f64::from_bits(0x3ff7_1547_652b_82fe);
 /// `ln 2` to 33 bits, so that small multiples are exact, and the rest.
@@ -34,12 +34,12 @@ pub fn exp(x: f64) -> f64 {
     let low = n * LN2_LOW;
     let r = high - low;
     let lost = (high - r) - low;
-    // Taylor's series from the second order on: the 14th term is below 2^-57 for |r| < 0.35.
-    let mut q = 1.0 / 14.0;
-    for k in (3..14).rev() {
-        q = (1.0 + q * r) / f64::from(k);
+    // Taylor's series: the 15th order is below 2^-62 for |r| < 0.35.
+    let mut q = 0.0;
+    for factor in INVERSE_FACTORIALS[..13].iter().rev() {
+        q = factor.high + q * r;
     }
-    let p = 1.0 + (r + (lost + r * r * 0.5 * (1.0 + q * r)));
+    let p = 1.0 + (r + (lost + r * r * q));
     // Two factors, because 2^n itself may be subnormal or infinite. A NaN for `n` casts to 0.
     let whole = n as i64;
     let half = whole / 2;
@@ -157,6 +157,9 @@ pub fn erf(x: f64) -> f64 {
         for n in 1..30 {
             term *= 2.0 * a * a / f64::from(2 * n + 1);
             sum += term;
+            if term < sum * 1e-18 {
+                break;
+            }
         }
         TWO_OVER_SQRT_PI * a * exp(-a * a) * sum
     } else {

