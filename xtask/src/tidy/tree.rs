@@ -25,7 +25,11 @@ impl File {
     pub(crate) fn is_test(&self) -> bool {
         let in_folder = |folder: &str| self.path.contains(&format!("/{folder}/"));
         let named = |suffix: &str| self.path.ends_with(suffix);
-        in_folder("tests") || in_folder("benches") || named("/tests.rs") || named("_tests.rs")
+        in_folder("tests")
+            || in_folder("benches")
+            || in_folder("fuzz_targets")
+            || named("/tests.rs")
+            || named("_tests.rs")
     }
 }
 
