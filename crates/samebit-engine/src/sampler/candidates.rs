@@ -18,25 +18,14 @@ pub(super) struct Candidate {
 /// A logit's bits order as sign and magnitude; flipping them makes an order of unsigned integers, and the complement turns it round.
 fn sort_key(token: u32, logit: f32) -> u64 {
     let bits = (logit + 0.0).to_bits();
-    let ascending = if bits >> 31 == 1 {
-        !bits
-    } else {
-        bits | 0x8000_0000
-    };
+    let ascending = if bits >> 31 == 1 { !bits } else { bits | 0x8000_0000 };
     (u64::from(!ascending) << 32) | u64::from(token)
 }
 
 fn from_key(key: u64) -> Candidate {
     let ascending = !((key >> 32) as u32);
-    let bits = if ascending >> 31 == 1 {
-        ascending & 0x7fff_ffff
-    } else {
-        !ascending
-    };
-    Candidate {
-        token: key as u32,
-        logit: f32::from_bits(bits),
-    }
+    let bits = if ascending >> 31 == 1 { ascending & 0x7fff_ffff } else { !ascending };
+    Candidate { token: key as u32, logit: f32::from_bits(bits) }
 }
 
 /// A sum in order, cut into chunks of 256: each chunk is summed from +0 and then added to the chunks before it.
@@ -86,8 +75,7 @@ impl Candidates {
             (0u32..)
                 .zip(logits)
                 .filter(|&(_, &logit)| {
-                    logit > f32::NEG_INFINITY
-                        && (min_p <= 0.0 || exp::<Soft>(logit - highest) >= min_p)
+                    logit > f32::NEG_INFINITY && (min_p <= 0.0 || exp::<Soft>(logit - highest) >= min_p)
                 })
                 .map(|(token, &logit)| sort_key(token, logit)),
         );
@@ -111,11 +99,7 @@ impl Candidates {
     fn weigh(&mut self, temperature: f32) -> f32 {
         let highest = self.items.first().map_or(0.0, |first| first.logit);
         self.weights.clear();
-        self.weights.extend(
-            self.items
-                .iter()
-                .map(|candidate| exp::<Soft>((candidate.logit - highest) / temperature)),
-        );
+        self.weights.extend(self.items.iter().map(|candidate| exp::<Soft>((candidate.logit - highest) / temperature)));
         RunningSum::of(self.weights.iter().copied())
     }
 
@@ -128,29 +112,15 @@ impl Candidates {
             .iter()
             .map(|&weight| {
                 let p = weight / total;
-                (
-                    p,
-                    if p > 0.0 {
-                        -ln::<Soft>(p)
-                    } else {
-                        f32::INFINITY
-                    },
-                )
+                (p, if p > 0.0 { -ln::<Soft>(p) } else { f32::INFINITY })
             })
             .collect();
-        let entropy = RunningSum::of(facts.iter().map(
-            |&(p, information)| {
-                if p > 0.0 { p * information } else { 0.0 }
-            },
-        ));
+        let entropy = RunningSum::of(facts.iter().map(|&(p, information)| if p > 0.0 { p * information } else { 0.0 }));
         let distance = |&index: &usize| (facts[index].1 - entropy).abs();
         let mut order: Vec<usize> = (0..facts.len()).collect();
         order.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
         let mut sum = RunningSum::default();
-        let kept = order
-            .iter()
-            .position(|&index| sum.add(facts[index].0) > share)
-            .map_or(order.len(), |last| last + 1);
+        let kept = order.iter().position(|&index| sum.add(facts[index].0) > share).map_or(order.len(), |last| last + 1);
         order.truncate(kept);
         order.sort_unstable();
         self.items = order.into_iter().map(|index| self.items[index]).collect();
@@ -171,8 +141,7 @@ impl Candidates {
             return;
         };
         // The likeliest has weight 1 and share is at most 1, so it stays.
-        self.items
-            .retain(|candidate| exp::<Soft>(candidate.logit - highest) >= share);
+        self.items.retain(|candidate| exp::<Soft>(candidate.logit - highest) >= share);
     }
 
     /// Exclude top choices: of the leading candidates with at least `threshold` of the probability only the last stays.
@@ -250,9 +219,7 @@ mod tests {
 
     #[test]
     fn min_p_before_the_order_is_min_p_after_it() {
-        let logits: Vec<f32> = (0..600u32)
-            .map(|i| (i * 7919 % 601) as f32 / 50.0)
-            .collect();
+        let logits: Vec<f32> = (0..600u32).map(|i| (i * 7919 % 601) as f32 / 50.0).collect();
         for share in [0.01, 0.2, 1.0] {
             let (mut early, mut late) = (Candidates::default(), Candidates::default());
             assert!(early.fill(&logits, 0, share) && late.fill(&logits, 0, 0.0));

@@ -98,10 +98,7 @@ const FINITE: &str = "a finite number";
 impl SamplerConfig {
     /// The default settings at temperature 0: the highest logit, the lowest id where several are highest.
     pub fn greedy() -> Self {
-        Self {
-            temperature: 0.0,
-            ..Self::default()
-        }
+        Self { temperature: 0.0, ..Self::default() }
     }
 
     /// Checks every setting against its range and the vocabulary's size.
@@ -129,12 +126,7 @@ impl SamplerConfig {
             check(name, value, FINITE, value.is_finite())?;
         }
         let repeat = self.repeat_penalty;
-        check(
-            "repeat_penalty",
-            repeat,
-            "a finite number above 0",
-            repeat > 0.0 && repeat.is_finite(),
-        )?;
+        check("repeat_penalty", repeat, "a finite number above 0", repeat > 0.0 && repeat.is_finite())?;
         self.validate_bias(vocab)
     }
 
@@ -153,27 +145,12 @@ impl SamplerConfig {
     /// Whether the penalties can change a logit.
     pub(super) fn penalises(&self) -> bool {
         self.repeat_last_n > 0
-            && (self.repeat_penalty != 1.0
-                || self.frequency_penalty != 0.0
-                || self.presence_penalty != 0.0)
+            && (self.repeat_penalty != 1.0 || self.frequency_penalty != 0.0 || self.presence_penalty != 0.0)
     }
 }
 
-fn check(
-    name: &'static str,
-    value: f32,
-    allowed: &'static str,
-    good: bool,
-) -> Result<(), ParamError> {
-    if good {
-        Ok(())
-    } else {
-        Err(ParamError::Range {
-            name,
-            value,
-            allowed,
-        })
-    }
+fn check(name: &'static str, value: f32, allowed: &'static str, good: bool) -> Result<(), ParamError> {
+    if good { Ok(()) } else { Err(ParamError::Range { name, value, allowed }) }
 }
 
 #[cfg(test)]
@@ -232,10 +209,7 @@ mod tests {
 
     #[test]
     fn a_bias_names_a_token_and_a_number() {
-        let with = |bias| SamplerConfig {
-            logit_bias: vec![bias],
-            ..SamplerConfig::default()
-        };
+        let with = |bias| SamplerConfig { logit_bias: vec![bias], ..SamplerConfig::default() };
         assert_eq!(with((8, f32::NEG_INFINITY)).validate(9), Ok(()));
         assert_eq!(
             with((9, 0.0)).validate(9).map_err(|e| e.to_string()),

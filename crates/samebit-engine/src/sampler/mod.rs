@@ -14,7 +14,7 @@ pub use config::{ParamError, SamplerConfig};
 
 use candidates::Candidates;
 use penalties::Window;
-use samebit_numerics::philox::philox4x32_10;
+use samebit_numerics::philox::{philox4x32_10, uniform24};
 use thiserror::Error;
 
 /// What a random number is for: the last word of the generator's counter.
@@ -29,9 +29,7 @@ enum Purpose {
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum SampleError {
     /// A logit, after bias and penalties, is NaN or `+inf`.
-    #[error(
-        "the logit of token {token} at position {position} is {value}: the model's numbers overflowed"
-    )]
+    #[error("the logit of token {token} at position {position} is {value}: the model's numbers overflowed")]
     NotFinite {
         /// Position of the token to be drawn.
         position: usize,
@@ -104,11 +102,7 @@ impl Sampler {
     /// A row of the wrong length, a logit that is NaN or `+inf`, or no token left.
     pub fn sample(&mut self, logits: &[f32], position: usize) -> Result<u32, SampleError> {
         if logits.len() != self.vocab {
-            return Err(SampleError::Length {
-                position,
-                got: logits.len(),
-                expected: self.vocab,
-            });
+            return Err(SampleError::Length { position, got: logits.len(), expected: self.vocab });
         }
         let mut changed = std::mem::take(&mut self.changed);
         let logits = self.bias_and_penalise(logits, &mut changed);
@@ -170,29 +164,16 @@ impl Sampler {
 /// A multiple of 2^-24 in [0, 1), from Philox4x32-10 (Salmon et al., 2011).
 fn uniform(config: &SamplerConfig, position: usize, purpose: Purpose) -> f32 {
     let position = position as u64;
-    let counter = [
-        position as u32,
-        (position >> 32) as u32,
-        config.sample_index,
-        purpose as u32,
-    ];
+    let counter = [position as u32, (position >> 32) as u32, config.sample_index, purpose as u32];
     let key = [config.seed as u32, (config.seed >> 32) as u32];
-    let word = philox4x32_10(counter, key)[0];
-    (word >> 8) as f32 * (1.0 / 16_777_216.0)
+    uniform24(philox4x32_10(counter, key)[0])
 }
 
 /// Refuses logits that are NaN or `+inf`.
 fn reject(logits: &[f32], position: usize) -> Result<(), SampleError> {
-    match logits
-        .iter()
-        .position(|l| l.is_nan() || *l == f32::INFINITY)
-    {
+    match logits.iter().position(|l| l.is_nan() || *l == f32::INFINITY) {
         None => Ok(()),
-        Some(token) => Err(SampleError::NotFinite {
-            position,
-            token,
-            value: logits[token],
-        }),
+        Some(token) => Err(SampleError::NotFinite { position, token, value: logits[token] }),
     }
 }
 

@@ -37,11 +37,7 @@ impl Window {
             let Some(logit) = logits.get_mut(token as usize) else {
                 continue;
             };
-            let scaled = if *logit <= 0.0 {
-                *logit * config.repeat_penalty
-            } else {
-                *logit / config.repeat_penalty
-            };
+            let scaled = if *logit <= 0.0 { *logit * config.repeat_penalty } else { *logit / config.repeat_penalty };
             let cost = count as f32 * config.frequency_penalty + config.presence_penalty;
             *logit = scaled - cost;
         }
@@ -59,10 +55,7 @@ mod tests {
             window.push(token, 3);
         }
         assert_eq!(window.tokens, [7, 5, 6]);
-        assert_eq!(
-            window.counts.into_iter().collect::<Vec<_>>(),
-            [(5, 1), (6, 1), (7, 1)]
-        );
+        assert_eq!(window.counts.into_iter().collect::<Vec<_>>(), [(5, 1), (6, 1), (7, 1)]);
     }
 
     #[test]

@@ -1,0 +1,60 @@
+//! llama.cpp spells some flags with one dash and several letters (`-ub 64`, `-sys TEXT`). They become their long forms here, before clap
+//! reads the line, because clap would read `-ub` as `-u -b`.
+
+use std::ffi::OsString;
+
+/// One-dash spellings and what they mean.
+const SHORT: [(&str, &str); 5] = [
+    ("-ub", "--ubatch-size"),
+    ("-sys", "--system-prompt"),
+    ("-sysf", "--system-prompt-file"),
+    ("-cnv", "--chat"),
+    ("-no-cnv", "--raw"),
+];
+
+/// Flags whose value may be any text, even one that looks like a flag.
+const TAKE_TEXT: [&str; 4] = ["-p", "--prompt", "-sys", "--system-prompt"];
+
+/// The command line with the one-dash spellings replaced. Nothing after `--` changes.
+pub(crate) fn normalise(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut literal = false;
+    let mut value_follows = false;
+    argv.into_iter()
+        .map(|arg| {
+            let here_is_value = std::mem::take(&mut value_follows);
+            if literal || here_is_value {
+                return arg;
+            }
+            literal = arg == "--";
+            value_follows = TAKE_TEXT.iter().any(|flag| arg == *flag);
+            match SHORT.iter().find(|(short, _)| arg == *short) {
+                Some((_, long)) => OsString::from(long),
+                None => arg,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &str) -> String {
+        let words = normalise(words.split(' ').map(OsString::from));
+        words.join(" ".as_ref()).into_string().expect("ASCII in, ASCII out")
+    }
+
+    #[test]
+    fn one_dash_words_become_long_flags() {
+        assert_eq!(
+            line("samebit run -ub 64 -sys x -cnv -b 7"),
+            "samebit run --ubatch-size 64 --system-prompt x --chat -b 7"
+        );
+    }
+
+    #[test]
+    fn texts_and_what_follows_two_dashes_stay() {
+        assert_eq!(line("samebit run -p -ub -ub 3"), "samebit run -p -ub --ubatch-size 3");
+        assert_eq!(line("samebit x -sys -sys -- -ub"), "samebit x --system-prompt -sys -- -ub");
+    }
+}

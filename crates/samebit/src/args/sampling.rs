@@ -1,0 +1,116 @@
+//! How the next token is drawn. Names and defaults are llama.cpp's; the seed's is not: the same run twice gives the same text.
+
+use clap::Args;
+use samebit_engine::sampler::SamplerConfig;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
+pub(crate) struct SamplingArgs {
+    /// Seed of the draws. 0 unless you say otherwise: the same command gives the same text
+    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_SEED")]
+    pub(crate) seed: u64,
+    /// Temperature; 0: always the likeliest token
+    #[arg(long, alias = "temperature", value_name = "T", default_value_t = 0.8, env = "SAMEBIT_TEMP")]
+    pub(crate) temp: f32,
+    /// Keep the K likeliest; 0: all
+    #[arg(long, value_name = "K", default_value_t = 40, env = "SAMEBIT_TOP_K")]
+    pub(crate) top_k: i64,
+    /// Keep the likeliest that hold this share of the probability; 1: all
+    #[arg(long, value_name = "P", default_value_t = 0.95, env = "SAMEBIT_TOP_P")]
+    pub(crate) top_p: f32,
+    /// Keep those at least this share as likely as the likeliest; 0: all
+    #[arg(long, value_name = "P", default_value_t = 0.05, env = "SAMEBIT_MIN_P")]
+    pub(crate) min_p: f32,
+    /// Keep the most typical that hold this share of the probability; 1: all
+    #[arg(long, alias = "typical-p", value_name = "P", default_value_t = 1.0, env = "SAMEBIT_TYPICAL")]
+    pub(crate) typical: f32,
+    /// Chance to exclude the likeliest tokens (XTC); 0: never
+    #[arg(long, value_name = "P", default_value_t = 0.0, env = "SAMEBIT_XTC_PROBABILITY")]
+    pub(crate) xtc_probability: f32,
+    /// XTC excludes tokens at least this likely, but the last of them; above 0.5: none
+    #[arg(long, value_name = "P", default_value_t = 0.1, env = "SAMEBIT_XTC_THRESHOLD")]
+    pub(crate) xtc_threshold: f32,
+    /// How many of the latest tokens the penalties look at, prompt included; -1: all, 0: none
+    #[arg(long, value_name = "N", default_value_t = 64, env = "SAMEBIT_REPEAT_LAST_N")]
+    pub(crate) repeat_last_n: i64,
+    /// Divides the logits of tokens seen (multiplies negative ones); 1: off
+    #[arg(long, value_name = "X", default_value_t = 1.0, env = "SAMEBIT_REPEAT_PENALTY")]
+    pub(crate) repeat_penalty: f32,
+    /// Subtracted from the logits of tokens seen; 0: off
+    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_PRESENCE_PENALTY")]
+    pub(crate) presence_penalty: f32,
+    /// Subtracted from the logits of tokens seen, once each time; 0: off
+    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_FREQUENCY_PENALTY")]
+    pub(crate) frequency_penalty: f32,
+    /// Add to a token's logit, as in 15043+1.5, 15043-1 or 15043-inf; may be repeated
+    #[arg(long, value_name = "ID(+|-)BIAS", value_delimiter = ',', env = "SAMEBIT_LOGIT_BIAS", value_parser = bias)]
+    pub(crate) logit_bias: Vec<(u32, f32)>,
+}
+
+impl SamplingArgs {
+    /// The engine's settings. They are checked by the sampler, which knows the vocabulary.
+    pub(crate) fn config(&self) -> SamplerConfig {
+        SamplerConfig {
+            seed: self.seed,
+            sample_index: 0,
+            temperature: self.temp,
+            top_k: usize::try_from(self.top_k).unwrap_or(0),
+            top_p: self.top_p,
+            min_p: self.min_p,
+            typical_p: self.typical,
+            xtc_probability: self.xtc_probability,
+            xtc_threshold: self.xtc_threshold,
+            repeat_last_n: usize::try_from(self.repeat_last_n).unwrap_or(usize::MAX),
+            repeat_penalty: self.repeat_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            logit_bias: self.logit_bias.clone(),
+        }
+    }
+}
+
+/// `15043+1.5`: the sign is part of the number and parts it from the id.
+fn bias(text: &str) -> Result<(u32, f32), String> {
+    let advice =
+        || format!("`{text}` is no bias: write a token id and a signed number, such as 15043+1.5 or 15043-inf");
+    let sign = text.find(['+', '-']).ok_or_else(advice)?;
+    let (id, value) = text.split_at(sign);
+    let id = id.parse().map_err(|_| advice())?;
+    let value: f32 = value.parse().map_err(|_| advice())?;
+    Ok((id, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        sampling: SamplingArgs,
+    }
+
+    #[test]
+    fn the_defaults_are_the_samplers_own() {
+        let line = Line::try_parse_from(["x"]).expect("defaults");
+        assert_eq!(line.sampling.config(), SamplerConfig::default());
+    }
+
+    #[test]
+    fn zero_and_below_switch_off() {
+        let line = Line::try_parse_from(["x", "--top-k", "-1", "--repeat-last-n", "-1", "--temp", "-1"]);
+        let config = line.unwrap_or_else(|e| panic!("{e}")).sampling.config();
+        assert_eq!((config.top_k, config.repeat_last_n, config.temperature), (0, usize::MAX, -1.0));
+    }
+
+    #[test]
+    fn biases() {
+        assert_eq!(bias("15043+1.5"), Ok((15043, 1.5)));
+        assert_eq!(bias("0-inf"), Ok((0, f32::NEG_INFINITY)));
+        assert_eq!(bias("7-1e-3"), Ok((7, -1e-3)));
+        for wrong in ["", "7", "+1", "7+", "x-1", "7*2"] {
+            assert!(bias(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The commands, one file each: what a user sees of them. Flags are parsed before, work is done below.
+
+pub(crate) mod inspect;
+pub(crate) mod logits;
+pub(crate) mod run;
+pub(crate) mod synth;
+pub(crate) mod tokenize;

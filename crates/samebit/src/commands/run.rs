@@ -1,0 +1,201 @@
+//! `samebit run`: a prompt in, an answer out, as it comes or as one record.
+
+use crate::args::{RunArgs, Verbosity};
+use crate::failure::Failure;
+use crate::progress::{Progress, Unit};
+use crate::{engine, interrupt, model, output, prompt};
+use samebit_engine::{Event, Finish, Request};
+use samebit_text::{StreamDecoder, Tokenizer};
+use serde::Serialize;
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Record<'a> {
+    model: ModelRecord,
+    numerics: &'static str,
+    prompt_tokens: &'a [u32],
+    tokens: &'a [u32],
+    text: &'a str,
+    finish_reason: &'static str,
+    logits_digest: &'a str,
+    timings: Timings,
+}
+
+#[derive(Serialize)]
+struct ModelRecord {
+    path: String,
+    digest: String,
+}
+
+/// Milliseconds and tokens per second. The only part of a record that differs from run to run.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Timings {
+    load_ms: f64,
+    prompt_n: usize,
+    prompt_ms: f64,
+    prompt_per_second: f64,
+    predicted_n: usize,
+    predicted_ms: f64,
+    predicted_per_second: f64,
+}
+
+pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    let started = Instant::now();
+    let gguf = model::open(&args.model)?;
+    let tokenizer = model::tokenizer(&args.model, &gguf)?;
+    let tokens = prompt::with_chat(&args.prompt, &args.chat, &args.model, &gguf, &tokenizer)?;
+    if tokens.is_empty() {
+        return Err(Failure::Input("the prompt has no tokens: give some text, or leave out --no-bos".into()));
+    }
+    let mut sampler = args.sampling.config();
+    if args.ignore_eos {
+        // Banned rather than passed over, as llama.cpp does: a text goes on more sensibly so.
+        sampler.logit_bias.extend(tokenizer.eog_ids().into_iter().map(|id| (id, f32::NEG_INFINITY)));
+    }
+    sampler.validate(tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let digest = if args.json { model::digest(&gguf, verbosity)? } else { String::new() };
+    // Without a limit the context is the limit.
+    let most = usize::try_from(args.predict).unwrap_or(usize::MAX);
+    let wanted = if args.predict < 0 { tokens.len() } else { tokens.len().saturating_add(most) };
+    let engine = engine::load(gguf, &args.model, &args.compute, wanted)?;
+    let load = started.elapsed();
+
+    let request = Request { max_tokens: most, sampler, stop_tokens: tokenizer.eog_ids(), ignore_eos: args.ignore_eos };
+    let mut answer = Answer::new(&tokenizer, !args.json, verbosity);
+    let generation = engine
+        .generate(&tokens, &request, &mut |event| answer.take(event))
+        .map_err(|error| Failure::at(&args.model.path, error))?;
+    let timings = answer.finish(load, tokens.len())?;
+    if verbosity.verbose {
+        output::note(false, &timings.line());
+    }
+    if args.json {
+        let path = args.model.path.display().to_string();
+        output::write_json(&Record {
+            model: ModelRecord { path, digest },
+            numerics: args.compute.numerics.name(),
+            prompt_tokens: &tokens,
+            tokens: &generation.tokens,
+            text: &answer.text,
+            finish_reason: generation.finish.name(),
+            logits_digest: &generation.logits_digest,
+            timings,
+        })?;
+    }
+    match generation.finish {
+        Finish::Cancelled => Err(Failure::Cancelled),
+        _ => Ok(()),
+    }
+}
+
+/// Takes tokens as they come: decodes, prints, counts, and says when to stop.
+struct Answer<'a> {
+    tokenizer: &'a Tokenizer,
+    decoder: StreamDecoder<'a>,
+    text: String,
+    streamed: bool,
+    progress: Progress,
+    /// Why printing failed, if it did.
+    failure: Option<Failure>,
+    started: Instant,
+    first: Option<Instant>,
+    last: Instant,
+    count: usize,
+}
+
+impl<'a> Answer<'a> {
+    fn new(tokenizer: &'a Tokenizer, streamed: bool, verbosity: Verbosity) -> Self {
+        let now = Instant::now();
+        Self {
+            tokenizer,
+            decoder: StreamDecoder::new(tokenizer),
+            text: String::new(),
+            streamed,
+            progress: Progress::new("prompt", Unit::Tokens, verbosity.quiet),
+            failure: None,
+            started: now,
+            first: None,
+            last: now,
+            count: 0,
+        }
+    }
+
+    fn take(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Prefill { done, total } => self.progress.at(done as u64, total as u64),
+            Event::Token(id) => self.token(id),
+        }
+        if interrupt::asked() || self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn token(&mut self, id: u32) {
+        self.last = Instant::now();
+        if self.first.is_none() {
+            self.first = Some(self.last);
+            self.progress.clear();
+        }
+        self.count += 1;
+        if !self.tokenizer.is_eog(id) {
+            let text = self.decoder.push(id);
+            self.show(&text);
+        }
+    }
+
+    fn show(&mut self, text: &str) {
+        self.text.push_str(text);
+        if self.streamed && self.failure.is_none() && !text.is_empty() {
+            self.failure = output::write(text.as_bytes()).err();
+        }
+    }
+
+    /// Prints what the decoder held back, and reckons the times.
+    fn finish(&mut self, load: Duration, prompt: usize) -> Result<Timings, Failure> {
+        self.progress.clear();
+        let rest = self.decoder.finish();
+        self.show(&rest);
+        if self.streamed && std::io::stdout().is_terminal() {
+            self.show("\n");
+        }
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let first = self.first.unwrap_or_else(Instant::now);
+        // The first token comes out of the prompt's last logits, so the others share the time after it.
+        let (prompt_time, later) = (first - self.started, self.last.saturating_duration_since(first));
+        Ok(Timings {
+            load_ms: milliseconds(load),
+            prompt_n: prompt,
+            prompt_ms: milliseconds(prompt_time),
+            prompt_per_second: rate(prompt, prompt_time),
+            predicted_n: self.count,
+            predicted_ms: milliseconds(later),
+            predicted_per_second: rate(self.count.saturating_sub(1), later),
+        })
+    }
+}
+
+impl Timings {
+    fn line(&self) -> String {
+        format!(
+            "load {:.0} ms; prompt {} tokens in {:.0} ms ({:.1}/s); answer {} tokens in {:.0} ms ({:.1}/s)",
+            self.load_ms,
+            self.prompt_n,
+            self.prompt_ms,
+            self.prompt_per_second,
+            self.predicted_n,
+            self.predicted_ms,
+            self.predicted_per_second
+        )
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn rate(count: usize, time: Duration) -> f64 {
+    if time.is_zero() { 0.0 } else { (count as f64 / time.as_secs_f64() * 1e3).round() / 1e3 }
+}

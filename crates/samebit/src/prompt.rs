@@ -1,0 +1,221 @@
+//! From flags to prompt tokens: text from a flag or a file, the chat template, the tokenizer.
+
+use crate::args::{ChatArgs, ModelArgs, PromptArgs};
+use crate::failure::Failure;
+use samebit_gguf::Gguf;
+use samebit_text::template::{ChatTemplate, Message, RenderOptions};
+use samebit_text::{EncodeOptions, Tokenizer};
+use std::io::Read;
+use std::path::Path;
+
+/// A prompt or a template larger than this is a mistake: gigabytes of text are no prompt.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Templates for models that have none, by name; the texts are Jinja.
+const TEMPLATES: [(&str, &str); 3] = [
+    (
+        "chatml",
+        "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}\
+         {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+    ),
+    (
+        "llama3",
+        "{{ bos_token }}{% for message in messages %}\
+         {{ '<|start_header_id|>' + message.role + '<|end_header_id|>\n\n' + message.content | trim + '<|eot_id|>' }}{% endfor %}\
+         {% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
+    ),
+    (
+        "gemma",
+        "{{ bos_token }}{% set ns = namespace(before='') %}{% for message in messages %}\
+         {% if message.role == 'system' %}{% set ns.before = message.content | trim + '\n\n' %}{% else %}\
+         {% set role = 'model' if message.role == 'assistant' else message.role %}\
+         {{ '<start_of_turn>' + role + '\n' + ns.before + message.content | trim + '<end_of_turn>\n' }}{% set ns.before = '' %}\
+         {% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
+    ),
+];
+
+/// A text and where it came from, for errors.
+struct Source {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Source {
+    fn text(&self) -> Result<&str, Failure> {
+        std::str::from_utf8(&self.bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            let byte = self.bytes.get(at).copied().unwrap_or_default();
+            Failure::Input(format!("{}: byte {at} (0x{byte:02x}) is not UTF-8: convert the text to UTF-8", self.name))
+        })
+    }
+}
+
+/// What to do with bytes that are no UTF-8.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Invalid {
+    /// Refuse them: a model should see what was written.
+    Refuse,
+    /// Leave them to the tokenizer, which keeps them if its vocabulary has tokens for bytes.
+    Pass,
+}
+
+/// The prompt's tokens: given as ids, or from a text as it is.
+pub(crate) fn raw(args: &PromptArgs, tokenizer: &Tokenizer, invalid: Invalid) -> Result<Vec<u32>, Failure> {
+    if let Some(ids) = &args.tokens {
+        return check_ids(ids, tokenizer);
+    }
+    let source = source(args)?;
+    if invalid == Invalid::Refuse {
+        source.text()?;
+    }
+    let options = EncodeOptions { add_special: !args.special.no_bos, parse_special: args.special.parse() };
+    Ok(tokenizer.encode(&source.bytes, options))
+}
+
+/// The prompt's tokens, with the chat template applied if the flags ask for it.
+pub(crate) fn with_chat(
+    args: &PromptArgs,
+    chat: &ChatArgs,
+    model: &ModelArgs,
+    gguf: &Gguf,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<u32>, Failure> {
+    if !chat.wanted() {
+        return raw(args, tokenizer, Invalid::Refuse);
+    }
+    if args.tokens.is_some() {
+        return Err(Failure::Usage("--tokens gives the whole prompt: a chat template cannot be applied to it".into()));
+    }
+    let mut messages = Vec::new();
+    if let Some(system) = system(chat)? {
+        messages.push(Message::new("system", system.text()?));
+    }
+    messages.push(Message::new("user", source(args)?.text()?));
+    let template = template(chat, model, gguf, tokenizer)?;
+    let text =
+        template.render(&messages, &RenderOptions::default()).map_err(|error| Failure::at(&model.path, error))?;
+    // A template that begins with the beginning-of-sequence token has said all there is to say.
+    let bos = tokenizer.bos().and_then(|id| tokenizer.piece(id));
+    let begins = bos.is_some_and(|bos| !bos.is_empty() && text.as_bytes().starts_with(&bos));
+    let options = EncodeOptions { add_special: !args.special.no_bos && !begins, parse_special: true };
+    Ok(tokenizer.encode(&text, options))
+}
+
+/// Refuses ids that are no tokens.
+pub(crate) fn check_ids(ids: &[u32], tokenizer: &Tokenizer) -> Result<Vec<u32>, Failure> {
+    let size = tokenizer.vocab_size();
+    match ids.iter().find(|&&id| id as usize >= size) {
+        Some(id) => Err(Failure::Input(format!(
+            "token {id} is not in the vocabulary: ids go from 0 to {}",
+            size.saturating_sub(1)
+        ))),
+        None => Ok(ids.to_vec()),
+    }
+}
+
+/// Standard input or a file, whole.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let result = if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+    };
+    result.map_err(|error| Failure::Input(format!("{}: {error}", name(path))))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(Failure::Input(format!("{}: more than {} MiB is no prompt", name(path), MOST_BYTES >> 20)));
+    }
+    Ok(bytes)
+}
+
+fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() }
+}
+
+fn source(args: &PromptArgs) -> Result<Source, Failure> {
+    let mut source = match (&args.prompt, &args.file) {
+        (Some(text), _) => Source { name: "-p".into(), bytes: text.clone().into_bytes() },
+        (None, Some(path)) => Source { name: name(path), bytes: read(path)? },
+        (None, None) => return Err(Failure::Usage("no prompt: give one with -p TEXT, -f FILE or --tokens IDS".into())),
+    };
+    if args.escape && args.prompt.is_some() {
+        source.bytes = unescape(&source.bytes);
+    }
+    Ok(source)
+}
+
+fn system(chat: &ChatArgs) -> Result<Option<Source>, Failure> {
+    match (&chat.system_prompt, &chat.system_prompt_file) {
+        (Some(text), _) => Ok(Some(Source { name: "-sys".into(), bytes: text.clone().into_bytes() })),
+        (None, Some(path)) => Ok(Some(Source { name: name(path), bytes: read(path)? })),
+        (None, None) => Ok(None),
+    }
+}
+
+fn template(chat: &ChatArgs, model: &ModelArgs, gguf: &Gguf, tokenizer: &Tokenizer) -> Result<ChatTemplate, Failure> {
+    let Some(wanted) = &chat.chat_template else {
+        let source = gguf.metadata().str("tokenizer.chat_template").ok().flatten().unwrap_or_default();
+        return ChatTemplate::parse(source, None, None).map_err(|error| Failure::at(&model.path, error));
+    };
+    let source = match TEMPLATES.iter().find(|(name, _)| name == wanted) {
+        Some((name, text)) => Source { name: (*name).into(), bytes: text.as_bytes().to_vec() },
+        None => {
+            let path = Path::new(wanted);
+            let bytes = read(path).map_err(|error| {
+                Failure::Input(format!(
+                    "--chat-template: {error}; the names are chatml, llama3 and gemma, all else is a file"
+                ))
+            })?;
+            Source { name: wanted.clone(), bytes }
+        }
+    };
+    let text = |id: Option<u32>| {
+        let piece = id.and_then(|id| tokenizer.piece(id))?;
+        Some(String::from_utf8_lossy(&piece).into_owned())
+    };
+    ChatTemplate::parse(source.text()?, text(tokenizer.bos()).as_deref(), text(tokenizer.eos()).as_deref())
+        .map_err(|error| Failure::Input(format!("{}: {error}", source.name)))
+}
+
+/// `\n`, `\t`, `\r`, `\\`, `\'` and `\"` become the characters; any other backslash stays.
+fn unescape(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, tail)) = rest.split_first() {
+        let character = match (first, tail.first()) {
+            (b'\\', Some(b'n')) => Some(b'\n'),
+            (b'\\', Some(b't')) => Some(b'\t'),
+            (b'\\', Some(b'r')) => Some(b'\r'),
+            (b'\\', Some(&c @ (b'\\' | b'\'' | b'"'))) => Some(c),
+            _ => None,
+        };
+        out.push(character.unwrap_or(first));
+        rest = if character.is_some() { &tail[1..] } else { tail };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        assert_eq!(unescape(br#"a\nb\t\\n\'\"\r"#), b"a\nb\t\\n'\"\r");
+        assert_eq!(unescape(br"\x \"), br"\x \");
+    }
+
+    #[test]
+    fn bad_utf8_is_placed() {
+        let source = Source { name: "x.txt".into(), bytes: b"ab\xffc".to_vec() };
+        let error = source.text().expect_err("not UTF-8");
+        assert_eq!(error.to_string(), "x.txt: byte 2 (0xff) is not UTF-8: convert the text to UTF-8");
+    }
+
+    #[test]
+    fn built_in_templates_parse() {
+        for (name, text) in TEMPLATES {
+            assert!(ChatTemplate::parse(text, Some("<s>"), Some("</s>")).is_ok(), "{name}");
+        }
+    }
+}
