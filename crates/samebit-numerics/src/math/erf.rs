@@ -14,7 +14,7 @@
 //!
 //! 1. `s = a * a`; `q = 0x38a3b8ff`, then `q = fma(q, s, c)` for `c` = `0xba51a8af`, `0x3ba9f912`, `0xbcdbfb8d`, `0x3de71673`,
 //!    `0xbec0939f`, `0x3e0375d4` in this order; `near = fma(a, q, a)`. Minimax for `a <= 1`, relative error below 2^-29.3.
-//! 2. `b = 11` if `a > 11`, else `a`; `far = 1 - (2 * exp(-(b * b))) * tail(b * 0x3fb504f3)`.
+//! 2. `b = 6` if `a > 6`, else `a`; `far = 1 - (2 * exp(-(b * b))) * tail(b * 0x3fb504f3)`.
 //! 3. The result is `near` if `a < 1`, else `far`, with the sign of `x`.
 //!
 //! `gelu_erf(x) = x Phi(x)`:
@@ -25,28 +25,17 @@
 //!    in this order; `near = fma(x, q, 0.5)`. Minimax for `a <= 0.8`, relative error below 2^-28.1.
 //! 4. The result is `sat(x) * near` if `a < 0x3f4ccccd` (0.8), else `sat(x) * far`; `sat` as for silu.
 
+use core::hint::select_unpredictable;
+
 use super::exp::exp_sum;
 use super::{above_minus_infinity, constants, horner};
 use crate::arith::{Float32, canonical};
 
 const SQRT_2: f32 = f32::from_bits(0x3fb5_04f3);
-const NEAR: [f32; 7] = constants([
-    0x3e03_75d4,
-    0xbec0_939f,
-    0x3de7_1673,
-    0xbcdb_fb8d,
-    0x3ba9_f912,
-    0xba51_a8af,
-    0x38a3_b8ff,
-]);
+const NEAR: [f32; 7] =
+    constants([0x3e03_75d4, 0xbec0_939f, 0x3de7_1673, 0xbcdb_fb8d, 0x3ba9_f912, 0xba51_a8af, 0x38a3_b8ff]);
 const MIDDLE_END: f32 = f32::from_bits(0x3f4c_cccd);
-const MIDDLE: [f32; 5] = constants([
-    0x3ecc_4229,
-    0xbd88_2bdc,
-    0x3c23_58ff,
-    0xba9a_1bd8,
-    0x38ce_f00a,
-]);
+const MIDDLE: [f32; 5] = constants([0x3ecc_4229, 0xbd88_2bdc, 0x3c23_58ff, 0xba9a_1bd8, 0x38ce_f00a]);
 const TAIL: [f32; 9] = constants([
     0x3f38_0f78,
     0xbef2_de8b,
@@ -65,10 +54,10 @@ const TAIL: [f32; 9] = constants([
 pub fn erf<F: Float32>(x: f32) -> f32 {
     let a = x.abs();
     let near = F::fma(a, horner::<F, 7>(a * a, &NEAR), a);
-    // erf is 1 to the last bit long before 11; NaN passes.
-    let b = if a > 11.0 { 11.0 } else { a };
+    // erf is 1 to the last bit long before 6, and nothing underflows up to there; NaN passes.
+    let b = if a > 6.0 { 6.0 } else { a };
     let far = 1.0 - (2.0 * exp_sum::<F>(-(b * b), -0.0)) * tail::<F>(b * SQRT_2);
-    let magnitude = if a < 1.0 { near } else { far };
+    let magnitude = select_unpredictable(a < 1.0, near, far);
     canonical(magnitude.copysign(x))
 }
 
@@ -82,9 +71,9 @@ pub fn gelu_erf<F: Float32>(x: f32) -> f32 {
     let h = a * a;
     let l = F::fma(a, a, -h);
     let g = exp_sum::<F>(-0.5 * h, -0.5 * l) * tail::<F>(a);
-    let far = if x < 0.0 { g } else { 1.0 - g };
+    let far = select_unpredictable(x < 0.0, g, 1.0 - g);
     let near = F::fma(x, horner::<F, 5>(x * x, &MIDDLE), 0.5);
-    let phi = if a < MIDDLE_END { near } else { far };
+    let phi = select_unpredictable(a < MIDDLE_END, near, far);
     canonical(above_minus_infinity(x) * phi)
 }
 

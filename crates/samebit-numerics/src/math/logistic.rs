@@ -17,6 +17,8 @@
 //! 2. `far = 1 - 2 / (1 + exp(2 * a))`.
 //! 3. The result is `near` if `a < 0x3f19999a` (0.6), else `far`, with the sign of `x`.
 
+use core::hint::select_unpredictable;
+
 use super::exp::exp_sum;
 use super::{above_minus_infinity, constants, horner};
 use crate::arith::{Float32, canonical};
@@ -25,13 +27,7 @@ use crate::arith::{Float32, canonical};
 const GELU_LINEAR: f32 = f32::from_bits(0xbfcc_422a);
 const GELU_CUBIC: f32 = f32::from_bits(0xbd92_2279);
 const TANH_NEAR: f32 = f32::from_bits(0x3f19_999a);
-const TANH_POLYNOMIAL: [f32; 5] = constants([
-    0xbeaa_aa9f,
-    0x3e08_84df,
-    0xbd5c_4d5d,
-    0x3caa_61e1,
-    0xbbc1_43bb,
-]);
+const TANH_POLYNOMIAL: [f32; 5] = constants([0xbeaa_aa9f, 0x3e08_84df, 0xbd5c_4d5d, 0x3caa_61e1, 0xbbc1_43bb]);
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
@@ -64,6 +60,6 @@ pub fn tanh<F: Float32>(x: f32) -> f32 {
     let s = a * a;
     let near = F::fma(a * s, horner::<F, 5>(s, &TANH_POLYNOMIAL), a);
     let far = 1.0 - 2.0 / (1.0 + exp_sum::<F>(2.0 * a, -0.0));
-    let magnitude = if a < TANH_NEAR { near } else { far };
+    let magnitude = select_unpredictable(a < TANH_NEAR, near, far);
     canonical(magnitude.copysign(x))
 }
