@@ -18,11 +18,7 @@ impl CallArgs {
     ///
     /// # Errors
     /// For too many, unknown or doubled ones; `what` names the callee.
-    pub(super) fn bind<const N: usize>(
-        self,
-        what: &str,
-        names: [&str; N],
-    ) -> Res<[Option<Value>; N]> {
+    pub(super) fn bind<const N: usize>(self, what: &str, names: [&str; N]) -> Res<[Option<Value>; N]> {
         let mut bound = [const { None }; N];
         if self.positional.len() > N {
             return Fault::error(format!("{what}() takes at most {N} arguments"));
@@ -32,14 +28,10 @@ impl CallArgs {
         }
         for (name, value) in self.named {
             let Some(at) = names.iter().position(|n| **n == *name) else {
-                return Fault::error(format!(
-                    "{what}() got an unexpected keyword argument '{name}'"
-                ));
+                return Fault::error(format!("{what}() got an unexpected keyword argument '{name}'"));
             };
             if bound[at].replace(value).is_some() {
-                return Fault::error(format!(
-                    "{what}() got multiple values for argument '{name}'"
-                ));
+                return Fault::error(format!("{what}() got multiple values for argument '{name}'"));
             }
         }
         Ok(bound)
@@ -56,10 +48,7 @@ pub(super) fn integer(what: &str, value: &Value) -> Res<i128> {
     value.defined()?;
     match Number::of(value) {
         Some(Number::Int(value)) => Ok(value),
-        _ => Fault::error(format!(
-            "{what}: '{}' object cannot be interpreted as an integer",
-            value.type_name()
-        )),
+        _ => Fault::error(format!("{what}: '{}' object cannot be interpreted as an integer", value.type_name())),
     }
 }
 

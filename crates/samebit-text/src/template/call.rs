@@ -19,12 +19,7 @@ const MAX_RANGE: usize = 100_000;
 
 impl Vm {
     /// Evaluates a call; a call block passes its body as `caller`.
-    pub(super) fn call_with(
-        &mut self,
-        call: &Expr,
-        caller: Option<Value>,
-        scope: &Rc<Scope>,
-    ) -> Res<Value> {
+    pub(super) fn call_with(&mut self, call: &Expr, caller: Option<Value>, scope: &Rc<Scope>) -> Res<Value> {
         let Node::Call(of, args) = &*call.node else {
             return Fault::error("expected a call");
         };
@@ -97,9 +92,7 @@ impl Vm {
     /// `loop(items)` inside of a recursive loop.
     fn recurse(&mut self, loop_: &LoopCell, items: &Value) -> Res<Value> {
         if !loop_.code.recursive {
-            return Fault::error(
-                "the loop must have the 'recursive' marker to be called recursively",
-            );
+            return Fault::error("the loop must have the 'recursive' marker to be called recursively");
         }
         let meter = self.meter.clone();
         meter.deeper(|| {
@@ -138,18 +131,14 @@ impl Vm {
             let kwargs = self.meter.dict(pairs.collect::<Res<Vec<_>>>()?)?;
             scope.set(Arc::from("kwargs"), kwargs)?;
         } else if let Some((unknown, _)) = named.first() {
-            return Fault::error(format!(
-                "macro '{name}' takes no keyword argument '{unknown}'"
-            ));
+            return Fault::error(format!("macro '{name}' takes no keyword argument '{unknown}'"));
         }
         if code.varargs {
             let varargs = self.meter.tuple(positional.collect())?;
             scope.set(Arc::from("varargs"), varargs)?;
         } else if positional.next().is_some() {
             let most = code.params.len();
-            return Fault::error(format!(
-                "macro '{name}' takes not more than {most} argument(s)"
-            ));
+            return Fault::error(format!("macro '{name}' takes not more than {most} argument(s)"));
         }
         let meter = self.meter.clone();
         meter.deeper(|| self.capture(&code.body, &scope))
@@ -224,9 +213,7 @@ impl Vm {
         }
         let range = Range { start, stop, step };
         if range.len() > MAX_RANGE {
-            return Fault::error(format!(
-                "range too big: the sandbox blocks ranges larger than {MAX_RANGE}"
-            ));
+            return Fault::error(format!("range too big: the sandbox blocks ranges larger than {MAX_RANGE}"));
         }
         Ok(Value::Range(range))
     }

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::args::{CallArgs, integer, required, string};
+use super::args::{CallArgs, required, string};
 use super::ast::{CompareOp, MathOp};
 use super::filters;
 use super::limits::{Fault, Meter, Res};
-use super::ops::{compare, math};
+use super::ops::{compare, equal, math};
 use super::repr::to_text;
 use super::strings::is_kind;
 use super::value::{Value, View};
@@ -91,7 +91,7 @@ pub(super) fn call(meter: &Rc<Meter>, name: &str, value: &Value, args: CallArgs)
     Ok(match name {
         "odd" | "even" => {
             let rest = math(meter, MathOp::Mod, value, &Value::Int(2))?;
-            integer(name, &rest)? == i128::from(name == "odd")
+            equal(meter, &rest, &Value::Int(i128::from(name == "odd")))?
         }
         "defined" => !value.is_undefined(),
         "undefined" => value.is_undefined(),
@@ -105,11 +105,7 @@ pub(super) fn call(meter: &Rc<Meter>, name: &str, value: &Value, args: CallArgs)
         "float" => matches!(value, Value::Float(_)),
         "number" => matches!(value, Value::Int(_) | Value::Float(_) | Value::Bool(_)),
         "lower" | "upper" => {
-            let method = if name == "lower" {
-                "islower"
-            } else {
-                "isupper"
-            };
+            let method = if name == "lower" { "islower" } else { "isupper" };
             is_kind(&to_text(meter, value)?, method) == Some(true)
         }
         "string" => matches!(value, Value::Str(_)),

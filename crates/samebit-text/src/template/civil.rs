@@ -19,15 +19,7 @@ pub struct CivilTime {
     pub second: u8,
 }
 
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -46,14 +38,7 @@ const MONTHS: [&str; 12] = [
 impl CivilTime {
     /// Midnight of a day; `None` unless the day exists.
     pub fn date(year: u16, month: u8, day: u8) -> Option<Self> {
-        let time = Self {
-            year,
-            month,
-            day,
-            hour: 0,
-            minute: 0,
-            second: 0,
-        };
+        let time = Self { year, month, day, hour: 0, minute: 0, second: 0 };
         time.is_valid().then_some(time)
     }
 
@@ -96,10 +81,7 @@ impl CivilTime {
 
     /// Day of the year, from 1.
     fn ordinal(&self) -> u32 {
-        (1..self.month)
-            .map(|m| month_days(self.year.into(), m))
-            .sum::<u32>()
-            + u32::from(self.day)
+        (1..self.month).map(|m| month_days(self.year.into(), m)).sum::<u32>() + u32::from(self.day)
     }
 
     /// Day of the week, 0 for Sunday.
@@ -244,15 +226,9 @@ mod tests {
     #[test]
     fn unix_seconds_and_weekdays() {
         let epoch = CivilTime::from_unix(0).unwrap();
-        assert_eq!(
-            epoch.strftime("%A %F %T %j"),
-            "Thursday 1970-01-01 00:00:00 001"
-        );
+        assert_eq!(epoch.strftime("%A %F %T %j"), "Thursday 1970-01-01 00:00:00 001");
         let leap = CivilTime::from_unix(1_709_210_096).unwrap();
-        assert_eq!(
-            leap.strftime("%a %d %b %Y %I:%M:%S %p"),
-            "Thu 29 Feb 2024 12:34:56 PM"
-        );
+        assert_eq!(leap.strftime("%a %d %b %Y %I:%M:%S %p"), "Thu 29 Feb 2024 12:34:56 PM");
         assert_eq!(CivilTime::from_unix(i64::MAX), None);
         assert_eq!(CivilTime::from_unix(i64::MIN), None);
         assert_eq!(CivilTime::date(2023, 2, 29), None);

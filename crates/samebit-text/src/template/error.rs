@@ -5,10 +5,10 @@
 #[non_exhaustive]
 pub enum TemplateError {
     /// The template called `raise_exception(message)`: it refuses this conversation.
-    #[error("the chat template refuses this conversation: {0}")]
+    #[error("the chat template refuses this conversation: {}", one_line(.0))]
     Raised(String),
     /// The source is not a Jinja template.
-    #[error("chat template line {line}: syntax error: {message}")]
+    #[error("chat template line {line}: syntax error: {}", one_line(.message))]
     Syntax {
         /// Line of the template's source, from 1.
         line: u32,
@@ -16,7 +16,7 @@ pub enum TemplateError {
         message: String,
     },
     /// Rendering failed, as it would under Python's Jinja.
-    #[error("chat template line {line}: {message}")]
+    #[error("chat template line {line}: {}", one_line(.message))]
     Runtime {
         /// Line of the template's source, from 1.
         line: u32,
@@ -40,15 +40,15 @@ pub enum TemplateError {
         remedy: String,
     },
     /// The model file's metadata holds something other than text under a template's key.
-    #[error("model metadata: {0}")]
+    #[error("model metadata: {}", one_line(.0))]
     Metadata(String),
-    /// A conversation is not a list of objects.
-    #[error("message {index}: {message}")]
-    Message {
-        /// Index of the message, from 0.
-        index: usize,
-        /// What is wrong with it.
-        message: String,
+    /// There is no built-in template of that name.
+    #[error("no built-in chat template is named {name:?}; known are {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
     },
 }
 
@@ -60,4 +60,14 @@ impl TemplateError {
             _ => None,
         }
     }
+}
+
+/// A message from a template or about its text, kept to one line of bounded length.
+fn one_line(message: &str) -> String {
+    let escape = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = message.chars().take(500).map(escape).collect();
+    if message.chars().nth(500).is_some() {
+        line.push('…');
+    }
+    line
 }

@@ -37,9 +37,7 @@ impl Vm {
     }
 
     pub(super) fn lookup(&self, name: &Arc<str>, scope: &Rc<Scope>) -> Value {
-        scope
-            .get(name)
-            .unwrap_or_else(|| undefined(Undefined::Name(name.clone())))
+        scope.get(name).unwrap_or_else(|| undefined(Undefined::Name(name.clone())))
     }
 
     /// A loop that is used as a value may outlive its scope's turn on the stack.
@@ -69,26 +67,14 @@ impl Vm {
         match &*expr.node {
             Node::And(a, b) => {
                 let a = self.eval(a, scope)?;
-                if a.truth() {
-                    self.eval(b, scope)
-                } else {
-                    Ok(a)
-                }
+                if a.truth() { self.eval(b, scope) } else { Ok(a) }
             }
             Node::Or(a, b) => {
                 let a = self.eval(a, scope)?;
-                if a.truth() {
-                    Ok(a)
-                } else {
-                    self.eval(b, scope)
-                }
+                if a.truth() { Ok(a) } else { self.eval(b, scope) }
             }
             Node::Not(a) => Ok(Value::Bool(!self.eval(a, scope)?.truth())),
-            Node::Cond {
-                test,
-                then,
-                otherwise,
-            } => match (self.eval(test, scope)?.truth(), otherwise) {
+            Node::Cond { test, then, otherwise } => match (self.eval(test, scope)?.truth(), otherwise) {
                 (true, _) => self.eval(then, scope),
                 (false, Some(otherwise)) => self.eval(otherwise, scope),
                 (false, None) => Ok(undefined(Undefined::Hint(
@@ -183,12 +169,7 @@ impl Vm {
     }
 
     /// `a < b < c`: every operand evaluated once, and none after the first false comparison.
-    fn compare(
-        &mut self,
-        first: &Expr,
-        rest: &[(CompareOp, Expr)],
-        scope: &Rc<Scope>,
-    ) -> Res<Value> {
+    fn compare(&mut self, first: &Expr, rest: &[(CompareOp, Expr)], scope: &Rc<Scope>) -> Res<Value> {
         let mut left = self.eval(first, scope)?;
         for (op, right) in rest {
             let right = self.eval(right, scope)?;

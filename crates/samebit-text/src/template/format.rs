@@ -34,7 +34,8 @@ pub(super) fn percent(meter: &Rc<Meter>, pattern: &str, value: &Value) -> Res<St
         Value::Tuple(seq) => &seq.value.items[..],
         _ => &single,
     };
-    let is_mapping = matches!(value, Value::Dict(_) | Value::List(_) | Value::Undefined(_));
+    // What Python can subscript may go unused, but for texts and tuples.
+    let is_mapping = matches!(value, Value::Dict(_) | Value::List(_) | Value::Range(_) | Value::Undefined(_));
     let mut args = args.iter();
     let mut used_key = false;
     let mut out = Text::new(meter);
@@ -80,10 +81,7 @@ pub(super) fn percent(meter: &Rc<Meter>, pattern: &str, value: &Value) -> Res<St
 
 /// Flags, width, precision and conversion after a percent sign.
 fn percent_spec(rest: &mut &str, next: &mut dyn FnMut() -> Res<Value>) -> Res<Spec> {
-    let mut spec = Spec {
-        align: Some('>'),
-        ..Spec::default()
-    };
+    let mut spec = Spec { align: Some('>'), ..Spec::default() };
     let mut zero = false;
     while let Some(flag) = rest.chars().next().filter(|c| "#0- +".contains(*c)) {
         match flag {
@@ -124,16 +122,13 @@ fn percent_spec(rest: &mut &str, next: &mut dyn FnMut() -> Res<Value>) -> Res<Sp
 
 /// A decimal number at the start, zero if there is none.
 fn digits(rest: &mut &str) -> Res<usize> {
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (text, after) = rest.split_at(end);
     *rest = after;
     if text.is_empty() {
         return Ok(0);
     }
-    text.parse()
-        .or_else(|_| Fault::error("too many decimal digits in format string"))
+    text.parse().or_else(|_| Fault::error("too many decimal digits in format string"))
 }
 
 fn percent_one(out: &mut Text<'_>, spec: &Spec, arg: &Value) -> Res<()> {
@@ -141,12 +136,8 @@ fn percent_one(out: &mut Text<'_>, spec: &Spec, arg: &Value) -> Res<()> {
     let kind = spec.kind.unwrap_or('s');
     let number = || {
         arg.defined()?;
-        Number::of(arg).ok_or_else(|| {
-            Fault::Error(format!(
-                "%{kind} format: a real number is required, not {}",
-                arg.type_name()
-            ))
-        })
+        Number::of(arg)
+            .ok_or_else(|| Fault::Error(format!("%{kind} format: a real number is required, not {}", arg.type_name())))
     };
     match kind {
         's' | 'r' | 'a' => {
@@ -165,9 +156,7 @@ fn percent_one(out: &mut Text<'_>, spec: &Spec, arg: &Value) -> Res<()> {
         },
         'x' | 'X' | 'o' => match number()? {
             Number::Int(value) => integer(out, spec, value, kind),
-            Number::Float(_) => {
-                Fault::error(format!("%{kind} format: an integer is required, not float"))
-            }
+            Number::Float(_) => Fault::error(format!("%{kind} format: an integer is required, not float")),
         },
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => real(out, spec, number()?.as_f64(), kind),
         'c' => match arg {
@@ -244,9 +233,7 @@ fn grouped(digits: &str, separator: Option<char>) -> String {
     let Some(separator) = separator else {
         return digits.into();
     };
-    let whole = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
+    let whole = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     let mut text = String::new();
     for (index, c) in digits[..whole].chars().enumerate() {
         if index > 0 && (whole - index).is_multiple_of(3) {
@@ -326,7 +313,7 @@ pub(super) fn braces(
 ) -> Res<String> {
     let mut out = Text::new(meter);
     let mut rest = pattern;
-    let mut automatic = 0;
+    let mut automatic = Numbering::default();
     while let Some(at) = rest.find(['{', '}']) {
         out.push_str(&rest[..at])?;
         let (brace, after) = rest[at..].split_at(1);
@@ -408,22 +395,44 @@ fn nested(spec: &str, mut get: impl FnMut(&str) -> Res<String>) -> Res<String> {
     Ok(filled)
 }
 
+/// How fields without a name are numbered: all by themselves or all by hand.
+#[derive(Default)]
+struct Numbering {
+    next: usize,
+    manual: bool,
+}
+
+impl Numbering {
+    fn position(&mut self, field: &str) -> Res<Option<usize>> {
+        let manual = field.parse().ok();
+        let mixed = match (field.is_empty(), manual) {
+            (true, _) => self.manual,
+            (false, Some(_)) => self.next > 0,
+            (false, None) => return Ok(None),
+        };
+        if mixed {
+            return Fault::error("cannot mix automatic and manual field numbering");
+        }
+        if manual.is_some() {
+            self.manual = true;
+            return Ok(manual);
+        }
+        self.next += 1;
+        Ok(Some(self.next - 1))
+    }
+}
+
 /// The value of a field such as `0.name[key]`.
 fn lookup(
     meter: &Rc<Meter>,
     field: &str,
     args: &[Value],
     named: &dyn Fn(&str) -> Option<Value>,
-    automatic: &mut usize,
+    automatic: &mut Numbering,
 ) -> Res<Value> {
     let end = field.find(['.', '[']).unwrap_or(field.len());
     let (first, mut rest) = field.split_at(end);
-    let position = if first.is_empty() {
-        *automatic += 1;
-        Some(*automatic - 1)
-    } else {
-        first.parse::<usize>().ok()
-    };
+    let position = automatic.position(first)?;
     let mut value = match position {
         Some(at) => match args.get(at) {
             Some(value) => value.clone(),
@@ -469,9 +478,7 @@ fn format_value(out: &mut Text<'_>, value: &Value, spec: &str) -> Res<()> {
         }
         (_, Some(number)) => match (number, parsed.kind) {
             (Number::Int(value), None | Some('d' | 'n')) => integer(out, &parsed, value, 'd'),
-            (Number::Int(value), Some(kind @ ('x' | 'X' | 'o' | 'b'))) => {
-                integer(out, &parsed, value, kind)
-            }
+            (Number::Int(value), Some(kind @ ('x' | 'X' | 'o' | 'b'))) => integer(out, &parsed, value, kind),
             (number, Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%'))) => {
                 real(out, &parsed, number.as_f64(), kind)
             }

@@ -23,9 +23,7 @@ pub(super) fn items(meter: &Rc<Meter>, value: &Value) -> Res<Vec<Value>> {
             items
         }
         Value::List(seq) | Value::Tuple(seq) => seq.value.items.clone(),
-        Value::Dict(dict) | Value::View(View::Keys, dict) => {
-            dict.value.pairs().map(|(k, _)| k.clone()).collect()
-        }
+        Value::Dict(dict) | Value::View(View::Keys, dict) => dict.value.pairs().map(|(k, _)| k.clone()).collect(),
         Value::View(View::Values, dict) => dict.value.pairs().map(|(_, v)| v.clone()).collect(),
         Value::View(View::Items, dict) => {
             let pairs = dict.value.pairs();
@@ -55,11 +53,7 @@ pub(super) fn attribute(meter: &Rc<Meter>, value: &Value, name: &Arc<str>) -> Re
 }
 
 /// What Python's `getattr` finds on the object itself.
-pub(super) fn own_attribute(
-    meter: &Rc<Meter>,
-    value: &Value,
-    name: &Arc<str>,
-) -> Res<Option<Value>> {
+pub(super) fn own_attribute(meter: &Rc<Meter>, value: &Value, name: &Arc<str>) -> Res<Option<Value>> {
     if let Value::Namespace(namespace) = value {
         return Ok(namespace.get(name));
     }
@@ -107,9 +101,7 @@ fn at(meter: &Rc<Meter>, value: &Value, index: i128) -> Res<Option<Value>> {
         meter.touch(text.len())?;
         let found = match usize::try_from(index) {
             Ok(index) => text.chars().nth(index),
-            Err(_) => usize::try_from(-1 - index)
-                .ok()
-                .and_then(|back| text.chars().rev().nth(back)),
+            Err(_) => usize::try_from(-1 - index).ok().and_then(|back| text.chars().rev().nth(back)),
         };
         return found.map(|c| meter.str(c.to_string())).transpose();
     }
@@ -117,11 +109,7 @@ fn at(meter: &Rc<Meter>, value: &Value, index: i128) -> Res<Option<Value>> {
         Value::List(_) | Value::Tuple(_) | Value::Range(_) => value.len().unwrap_or(0),
         _ => return Ok(None),
     };
-    let index = if index < 0 {
-        index.saturating_add(len as i128)
-    } else {
-        index
-    };
+    let index = if index < 0 { index.saturating_add(len as i128) } else { index };
     let Some(index) = usize::try_from(index).ok().filter(|index| *index < len) else {
         return Ok(None);
     };
@@ -141,12 +129,9 @@ pub(super) fn slice(meter: &Rc<Meter>, value: &Value, bounds: [Option<Value>; 3]
     if step == 0 {
         return Fault::error("slice step cannot be zero");
     }
-    let Some(len) = value.len().filter(|_| {
-        matches!(
-            value,
-            Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Range(_)
-        )
-    }) else {
+    let Some(len) =
+        value.len().filter(|_| matches!(value, Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Range(_)))
+    else {
         return Fault::error(match value {
             Value::Dict(_) => "unhashable type: 'slice'".into(),
             other => format!("'{}' object is not subscriptable", other.type_name()),
@@ -228,11 +213,7 @@ impl Picked {
         let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
         let span = if step > 0 { stop - start } else { start - stop };
         let count = (span.max(0) + step.abs() - 1) / step.abs();
-        Self {
-            start,
-            step,
-            count: count as usize,
-        }
+        Self { start, step, count: count as usize }
     }
 
     fn indices(&self) -> impl Iterator<Item = usize> {

@@ -40,10 +40,7 @@ pub(super) fn write(out: &mut Text<'_>, style: &Style, value: &Value, depth: usi
             close(out, style, "]", depth)
         }
         Value::Dict(dict) => object(out, style, &dict.value, depth),
-        other => Fault::error(format!(
-            "Object of type {} is not JSON serializable",
-            other.type_name()
-        )),
+        other => Fault::error(format!("Object of type {} is not JSON serializable", other.type_name())),
     }
 }
 
@@ -76,10 +73,7 @@ fn object(out: &mut Text<'_>, style: &Style, dict: &Dict, depth: usize) -> Res<(
             Value::Int(value) => out.push_str(&format!("\"{value}\""))?,
             Value::Float(value) => out.push_str(&format!("\"{}\"", number(*value)))?,
             other => {
-                return Fault::error(format!(
-                    "keys must be str, int, float, bool or None, not {}",
-                    other.type_name()
-                ));
+                return Fault::error(format!("keys must be str, int, float, bool or None, not {}", other.type_name()));
             }
         }
         out.push_str(&style.key_separator)?;

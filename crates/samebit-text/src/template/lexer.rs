@@ -29,8 +29,8 @@ pub(super) struct Token {
 
 /// Longer ones first.
 const OPERATORS: [&str; 26] = [
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}",
-    ">", "<", "=", ".", ":", "|", ",", ";",
+    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
+    ":", "|", ",", ";",
 ];
 
 /// What counts as a blank in Python's `str.isspace` and in its regular expressions.
@@ -44,19 +44,10 @@ pub(super) fn tokenize(source: &str) -> Result<Vec<Token>, TemplateError> {
     if source.ends_with('\n') {
         source.pop();
     }
-    let mut lexer = Lexer {
-        source: &source,
-        pos: 0,
-        line: 1,
-        line_starting: true,
-        tokens: Vec::new(),
-    };
+    let mut lexer = Lexer { source: &source, pos: 0, line: 1, line_starting: true, tokens: Vec::new() };
     lexer.root()?;
     let line = lexer.line;
-    lexer.tokens.push(Token {
-        line,
-        tok: Tok::Eof,
-    });
+    lexer.tokens.push(Token { line, tok: Tok::Eof });
     Ok(lexer.tokens)
 }
 
@@ -82,17 +73,11 @@ impl<'s> Lexer<'s> {
     }
 
     fn fail<T>(&self, message: impl Into<String>) -> Result<T, TemplateError> {
-        Err(TemplateError::Syntax {
-            line: self.line,
-            message: message.into(),
-        })
+        Err(TemplateError::Syntax { line: self.line, message: message.into() })
     }
 
     fn emit(&mut self, tok: Tok) {
-        self.tokens.push(Token {
-            line: self.line,
-            tok,
-        });
+        self.tokens.push(Token { line: self.line, tok });
     }
 
     /// Moves past `bytes` bytes, counting lines.
@@ -157,6 +142,9 @@ impl<'s> Lexer<'s> {
     fn comment(&mut self) -> Result<(), TemplateError> {
         let rest = self.rest();
         let Some(end) = rest.find("#}") else {
+            if rest.is_empty() {
+                return Ok(());
+            }
             return self.fail("missing end of comment tag");
         };
         let after = &rest[end + 2..];
@@ -197,11 +185,7 @@ impl<'s> Lexer<'s> {
             if open.is_empty()
                 && let Some(bytes) = tag_end(rest, tag)
             {
-                self.emit(if tag == Tag::Var {
-                    Tok::VarEnd
-                } else {
-                    Tok::BlockEnd
-                });
+                self.emit(if tag == Tag::Var { Tok::VarEnd } else { Tok::BlockEnd });
                 self.advance(bytes);
                 return Ok(());
             }
@@ -237,9 +221,7 @@ impl<'s> Lexer<'s> {
         if first.is_ascii_digit() {
             return self.number(rest);
         }
-        let name = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
+        let name = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
         if name > 0 {
             return Ok((Tok::Name(rest[..name].into()), name));
         }
@@ -375,9 +357,7 @@ fn grouped(text: &str, radix: u32, prefixed: bool) -> usize {
 /// Length of a decimal zero such as `0` or `00`.
 fn zeros(text: &str) -> usize {
     let digits = grouped(text, 10, false);
-    text[..digits]
-        .find(|c| c != '0' && c != '_')
-        .map_or(digits, |at| text[..at].trim_end_matches('_').len())
+    text[..digits].find(|c| c != '0' && c != '_').map_or(digits, |at| text[..at].trim_end_matches('_').len())
 }
 
 /// Length of a float at the start: with a fraction, an exponent or both.

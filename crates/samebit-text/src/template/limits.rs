@@ -24,13 +24,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Room for a conversation of tens of megabytes; a hostile template ends within a few seconds.
     fn default() -> Self {
-        Self {
-            source_bytes: 1 << 20,
-            fuel: 20_000_000,
-            memory_bytes: 256 << 20,
-            output_bytes: 64 << 20,
-            depth: 320,
-        }
+        Self { source_bytes: 1 << 20, fuel: 20_000_000, memory_bytes: 256 << 20, output_bytes: 64 << 20, depth: 320 }
     }
 }
 
@@ -102,10 +96,7 @@ impl Meter {
         let own = self.live.get().saturating_sub(self.given.get());
         let room = self.limits.memory_bytes.saturating_sub(own);
         if bytes > room {
-            return Err(Fault::Limit(format!(
-                "memory ({} bytes)",
-                self.limits.memory_bytes
-            )));
+            return Err(Fault::Limit(format!("memory ({} bytes)", self.limits.memory_bytes)));
         }
         Ok(())
     }
@@ -123,10 +114,7 @@ impl Meter {
     /// Errs unless a text of `bytes` bytes may be output.
     pub(super) fn ensure_output(&self, bytes: usize) -> Res<()> {
         if bytes > self.limits.output_bytes {
-            return Err(Fault::Limit(format!(
-                "output ({} bytes)",
-                self.limits.output_bytes
-            )));
+            return Err(Fault::Limit(format!("output ({} bytes)", self.limits.output_bytes)));
         }
         Ok(())
     }
@@ -134,10 +122,7 @@ impl Meter {
     /// Runs `inner` one level deeper on the native stack.
     pub(super) fn deeper<T>(&self, inner: impl FnOnce() -> Res<T>) -> Res<T> {
         if self.depth.get() >= self.limits.depth {
-            return Err(Fault::Limit(format!(
-                "recursion ({} levels)",
-                self.limits.depth
-            )));
+            return Err(Fault::Limit(format!("recursion ({} levels)", self.limits.depth)));
         }
         self.depth.set(self.depth.get() + 1);
         let result = inner();
@@ -155,10 +140,7 @@ pub(super) struct Charge {
 
 impl Charge {
     pub(super) fn new(meter: &Rc<Meter>) -> Self {
-        Self {
-            bytes: Cell::new(0),
-            meter: meter.clone(),
-        }
+        Self { bytes: Cell::new(0), meter: meter.clone() }
     }
 
     pub(super) fn add(&self, bytes: usize) -> Res<()> {
@@ -188,10 +170,7 @@ impl<T> Metered<T> {
     pub(super) fn new(meter: &Rc<Meter>, value: T, bytes: usize) -> Res<Rc<Self>> {
         let charge = Charge::new(meter);
         charge.add(bytes)?;
-        Ok(Rc::new(Self {
-            value,
-            _charge: charge,
-        }))
+        Ok(Rc::new(Self { value, _charge: charge }))
     }
 }
 
@@ -204,10 +183,7 @@ pub(super) struct Text<'m> {
 
 impl<'m> Text<'m> {
     pub(super) fn new(meter: &'m Rc<Meter>) -> Self {
-        Self {
-            text: String::new(),
-            meter,
-        }
+        Self { text: String::new(), meter }
     }
 
     pub(super) fn push_str(&mut self, s: &str) -> Res<()> {
@@ -225,8 +201,7 @@ impl<'m> Text<'m> {
     /// Appends `c` `count` times.
     pub(super) fn fill(&mut self, c: char, count: usize) -> Res<()> {
         let bytes = count.saturating_mul(c.len_utf8());
-        self.meter
-            .ensure(self.text.len().saturating_add(bytes).saturating_mul(2))?;
+        self.meter.ensure(self.text.len().saturating_add(bytes).saturating_mul(2))?;
         self.meter.touch(bytes)?;
         self.text.extend(std::iter::repeat_n(c, count));
         Ok(())

@@ -28,14 +28,10 @@ const INTERNALS: [&str; 12] = [
 /// Whether Python's sandbox refuses an attribute that the object has.
 pub(super) fn is_unsafe(value: &Value, name: &str) -> bool {
     match value {
-        Value::Dict(_) if matches!(name, "clear" | "pop" | "popitem" | "setdefault" | "update") => {
-            true
-        }
+        Value::Dict(_) if matches!(name, "clear" | "pop" | "popitem" | "setdefault" | "update") => true,
         Value::List(_) => {
-            matches!(
-                name,
-                "append" | "clear" | "pop" | "reverse" | "insert" | "sort" | "extend" | "remove"
-            ) || INTERNALS.contains(&name)
+            matches!(name, "append" | "clear" | "pop" | "reverse" | "insert" | "sort" | "extend" | "remove")
+                || INTERNALS.contains(&name)
         }
         _ => INTERNALS.contains(&name),
     }
@@ -45,10 +41,7 @@ pub(super) fn is_unsafe(value: &Value, name: &str) -> bool {
 pub(super) fn exists(value: &Value, name: &str) -> bool {
     match value {
         Value::Str(_) => strings::METHODS.contains(&name),
-        Value::Dict(_) => matches!(
-            name,
-            "get" | "items" | "keys" | "values" | "copy" | "fromkeys"
-        ),
+        Value::Dict(_) => matches!(name, "get" | "items" | "keys" | "values" | "copy" | "fromkeys"),
         Value::List(_) => matches!(name, "index" | "count" | "copy"),
         Value::Tuple(_) | Value::Range(_) => matches!(name, "index" | "count"),
         Value::Int(_) | Value::Bool(_) => matches!(name, "bit_length" | "conjugate"),
@@ -67,8 +60,9 @@ pub(super) fn property(meter: &Rc<Meter>, value: &Value, name: &str) -> Res<Opti
         (Value::Range(range), "stop") => Value::Int(range.stop),
         (Value::Range(range), "step") => Value::Int(range.step),
         (Value::Int(_) | Value::Float(_), "real") | (Value::Int(_), "numerator") => value.clone(),
-        (Value::Int(_), "imag") => Value::Int(0),
-        (Value::Int(_), "denominator") => Value::Int(1),
+        (Value::Bool(value), "real" | "numerator") => Value::Int((*value).into()),
+        (Value::Int(_) | Value::Bool(_), "imag") => Value::Int(0),
+        (Value::Int(_) | Value::Bool(_), "denominator") => Value::Int(1),
         (Value::Float(_), "imag") => Value::Float(0.0),
         (Value::Cycler(cycler), "current") => cycler.value.items[cycler.value.at.get()].clone(),
         // The pairs that `groupby` makes have names.
@@ -155,9 +149,7 @@ fn plain(meter: &Rc<Meter>, of: &Value, name: &str) -> Res<Value> {
         (Value::Int(_) | Value::Float(_), "conjugate") => of.clone(),
         (Value::Bool(value), "conjugate") => Value::Int((*value).into()),
         (Value::Bool(value), _) => Value::Int((*value).into()),
-        (Value::Int(value), _) => {
-            Value::Int((u128::BITS - value.unsigned_abs().leading_zeros()).into())
-        }
+        (Value::Int(value), _) => Value::Int((u128::BITS - value.unsigned_abs().leading_zeros()).into()),
         (Value::Float(value), _) => Value::Bool(value.is_finite() && value.fract() == 0.0),
         (Value::Cycler(cycler), _) => {
             let cycler = &cycler.value;
@@ -172,10 +164,7 @@ fn plain(meter: &Rc<Meter>, of: &Value, name: &str) -> Res<Value> {
         }
         _ => {
             meter.spend(1)?;
-            return Fault::error(format!(
-                "'{}' object has no method '{name}'",
-                of.type_name()
-            ));
+            return Fault::error(format!("'{}' object has no method '{name}'", of.type_name()));
         }
     })
 }

@@ -7,6 +7,7 @@
 
 mod args;
 mod ast;
+mod builtin;
 mod call;
 mod checks;
 mod civil;
@@ -19,6 +20,7 @@ mod json;
 mod lexer;
 mod limits;
 mod markup;
+mod metadata;
 mod methods;
 mod ops;
 mod parser;
@@ -85,13 +87,7 @@ pub struct RenderOptions {
 
 impl Default for RenderOptions {
     fn default() -> Self {
-        Self {
-            add_generation_prompt: true,
-            tools: None,
-            documents: None,
-            now: None,
-            extra: Map::new(),
-        }
+        Self { add_generation_prompt: true, tools: None, documents: None, now: None, extra: Map::new() }
     }
 }
 
@@ -110,17 +106,10 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`TemplateError::Syntax`], or [`TemplateError::Limit`] for a source too long or too deeply nested.
-    pub fn parse(
-        source: &str,
-        bos_token: Option<&str>,
-        eos_token: Option<&str>,
-    ) -> Result<Self, TemplateError> {
+    pub fn parse(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<Self, TemplateError> {
         let limits = Limits::default();
         if source.len() > limits.source_bytes {
-            return Err(TemplateError::Limit {
-                line: 0,
-                what: format!("source ({} bytes)", limits.source_bytes),
-            });
+            return Err(TemplateError::Limit { line: 0, what: format!("source ({} bytes)", limits.source_bytes) });
         }
         Ok(Self {
             body: Arc::new(parser::parse(source)?),
@@ -129,6 +118,25 @@ impl ChatTemplate {
             eos_token: eos_token.map(Into::into),
             limits,
         })
+    }
+
+    /// A template for models that bring none, by llama.cpp's name for it; see [`builtin_names`](Self::builtin_names).
+    ///
+    /// # Errors
+    /// [`TemplateError::Unknown`] for a name that is not among them.
+    pub fn builtin(name: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<Self, TemplateError> {
+        match builtin::source(name) {
+            Some(source) => Self::parse(&source, bos_token, eos_token),
+            None => {
+                let known: Vec<_> = builtin::names().collect();
+                Err(TemplateError::Unknown { name: name.into(), known: known.join(", ") })
+            }
+        }
+    }
+
+    /// Names of the built-in templates.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        builtin::names()
     }
 
     /// The same template under other limits.
@@ -151,11 +159,7 @@ impl ChatTemplate {
     /// # Errors
     /// [`TemplateError::Raised`] if the template refuses the conversation, [`TemplateError::Runtime`] where Python's Jinja
     /// would fail, [`TemplateError::Limit`] for a template that runs away.
-    pub fn render(
-        &self,
-        messages: &[Message],
-        options: &RenderOptions,
-    ) -> Result<String, TemplateError> {
+    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TemplateError> {
         let meter = Meter::new(&self.limits);
         let root = Scope::new(&meter, None);
         let mut vm = Vm::new(meter.clone(), options.now);
@@ -165,23 +169,15 @@ impl ChatTemplate {
         // What the template stored in its variables may refer to the scope itself.
         let held = vm.registry.capture(&root);
         let line = vm.line;
-        ran.and(held)
-            .map(|()| vm.finish())
-            .map_err(|fault| match fault {
-                Fault::Error(message) => TemplateError::Runtime { line, message },
-                Fault::Raised(message) => TemplateError::Raised(message),
-                Fault::Limit(what) => TemplateError::Limit { line, what },
-            })
+        ran.and(held).map(|()| vm.finish()).map_err(|fault| match fault {
+            Fault::Error(message) => TemplateError::Runtime { line, message },
+            Fault::Raised(message) => TemplateError::Raised(message),
+            Fault::Limit(what) => TemplateError::Limit { line, what },
+        })
     }
 
     /// Sets what a template can refer to.
-    fn variables(
-        &self,
-        meter: &Rc<Meter>,
-        root: &Scope,
-        messages: &[Message],
-        options: &RenderOptions,
-    ) -> Res<()> {
+    fn variables(&self, meter: &Rc<Meter>, root: &Scope, messages: &[Message], options: &RenderOptions) -> Res<()> {
         let functions = [
             ("range", Function::Range),
             ("dict", Function::Dict),
@@ -197,10 +193,7 @@ impl ChatTemplate {
             let function = Value::Function(Function::StrftimeNow);
             root.set(Arc::from("strftime_now"), function)?;
         }
-        for (name, token) in [
-            ("bos_token", &self.bos_token),
-            ("eos_token", &self.eos_token),
-        ] {
+        for (name, token) in [("bos_token", &self.bos_token), ("eos_token", &self.eos_token)] {
             if let Some(token) = token {
                 root.set(Arc::from(name), meter.copy(token)?)?;
             }

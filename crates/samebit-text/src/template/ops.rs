@@ -7,7 +7,7 @@ use super::ast::{CompareOp, MathOp};
 use super::format::percent;
 use super::limits::{Fault, Meter, Res, Text};
 use super::markup::escape;
-use super::value::{SLOT, Seq, Str, Value};
+use super::value::{SLOT, Seq, Str, Value, View};
 
 /// A number: bools are integers.
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +48,8 @@ pub(super) fn math(meter: &Rc<Meter>, op: MathOp, a: &Value, b: &Value) -> Res<V
     }
     match (op, a, b) {
         (MathOp::Add, Value::Str(a), Value::Str(b)) => add_text(meter, a, b),
-        (MathOp::Add, Value::List(a), Value::List(b)) => {
-            meter.list(join(meter, &a.value, &b.value)?)
-        }
-        (MathOp::Add, Value::Tuple(a), Value::Tuple(b)) => {
-            meter.tuple(join(meter, &a.value, &b.value)?)
-        }
+        (MathOp::Add, Value::List(a), Value::List(b)) => meter.list(join(meter, &a.value, &b.value)?),
+        (MathOp::Add, Value::Tuple(a), Value::Tuple(b)) => meter.tuple(join(meter, &a.value, &b.value)?),
         (MathOp::Mul, Value::Str(text), count) | (MathOp::Mul, count, Value::Str(text)) => {
             let count = times(count, a, b)?;
             meter.ensure(text.len().saturating_mul(count))?;
@@ -65,20 +61,15 @@ pub(super) fn math(meter: &Rc<Meter>, op: MathOp, a: &Value, b: &Value) -> Res<V
         (MathOp::Mul, Value::Tuple(seq), count) | (MathOp::Mul, count, Value::Tuple(seq)) => {
             meter.tuple(repeat(meter, &seq.value, times(count, a, b)?)?)
         }
-        (MathOp::Add, Value::Str(_), other) => Fault::error(format!(
-            "can only concatenate str (not \"{}\") to str",
-            other.type_name()
-        )),
+        (MathOp::Add, Value::Str(_), other) => {
+            Fault::error(format!("can only concatenate str (not \"{}\") to str", other.type_name()))
+        }
         _ => unsupported(op.symbol(), a, b),
     }
 }
 
 fn unsupported<T>(symbol: &str, a: &Value, b: &Value) -> Res<T> {
-    Fault::error(format!(
-        "unsupported operand type(s) for {symbol}: '{}' and '{}'",
-        a.type_name(),
-        b.type_name()
-    ))
+    Fault::error(format!("unsupported operand type(s) for {symbol}: '{}' and '{}'", a.type_name(), b.type_name()))
 }
 
 /// A sequence's multiplier; negative ones count as none.
@@ -131,13 +122,7 @@ fn int_math(op: MathOp, a: i128, b: i128) -> Res<Value> {
             // Euclid's quotient rounds away from the divisor's sign where Python's rounds down.
             q - i128::from(b < 0 && a.rem_euclid(b) != 0)
         }),
-        MathOp::Mod => a.checked_rem(b).map(|r| {
-            if r != 0 && (r < 0) != (b < 0) {
-                r + b
-            } else {
-                r
-            }
-        }),
+        MathOp::Mod => a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
         MathOp::Pow if b < 0 => return float_math(op, a as f64, b as f64).map(Value::Float),
         MathOp::Pow => match (a, u32::try_from(b)) {
             (0 | 1, _) => Some(if b == 0 { 1 } else { a }),
@@ -178,6 +163,9 @@ fn floored(a: f64, b: f64) -> (f64, f64) {
     if remainder == 0.0 {
         remainder = 0f64.copysign(b);
     }
+    if quotient == 0.0 {
+        return (0f64.copysign(a / b), remainder);
+    }
     let floor = quotient.floor();
     let up = f64::from(u8::from(quotient - floor > 0.5));
     (floor + up, remainder)
@@ -186,7 +174,7 @@ fn floored(a: f64, b: f64) -> (f64, f64) {
 /// Powers by squaring: only whole exponents, so that no platform's library has a say.
 fn power(base: f64, exponent: f64) -> Res<f64> {
     if exponent == 0.5 && base >= 0.0 {
-        return Ok(base.sqrt());
+        return Ok(base.abs().sqrt());
     }
     if exponent.fract() != 0.0 || exponent.abs() > 1e9 {
         return Fault::error("powers are available for whole exponents only");
@@ -278,22 +266,25 @@ pub(super) fn equal(meter: &Rc<Meter>, a: &Value, b: &Value) -> Res<bool> {
             }
             true
         }
+        (Value::View(View::Keys, a), Value::View(View::Keys, b)) => {
+            let (a, b) = (&a.value.map, &b.value.map);
+            meter.spend(a.len() as u64)?;
+            a.len() == b.len() && a.keys().all(|key| b.contains_key(key))
+        }
+        (Value::View(View::Items, a), Value::View(View::Items, b)) => {
+            return equal(meter, &Value::Dict(a.clone()), &Value::Dict(b.clone()));
+        }
         (Value::Range(a), Value::Range(b)) => {
             let len = a.len();
             len == b.len() && (len == 0 || a.start == b.start && (len == 1 || a.step == b.step))
         }
         (a, b) => {
-            std::mem::discriminant(a) == std::mem::discriminant(b)
-                && a.address() != 0
-                && a.address() == b.address()
+            std::mem::discriminant(a) == std::mem::discriminant(b) && a.address() != 0 && a.address() == b.address()
         }
     })
 }
 
-fn all_equal<'v>(
-    meter: &Rc<Meter>,
-    pairs: impl Iterator<Item = (&'v Value, &'v Value)>,
-) -> Res<bool> {
+fn all_equal<'v>(meter: &Rc<Meter>, pairs: impl Iterator<Item = (&'v Value, &'v Value)>) -> Res<bool> {
     for (a, b) in pairs {
         if !equal(meter, a, b)? {
             return Ok(false);
@@ -303,12 +294,7 @@ fn all_equal<'v>(
 }
 
 /// Order of two values; `None` if one is not a number that compares.
-pub(super) fn order(
-    meter: &Rc<Meter>,
-    a: &Value,
-    b: &Value,
-    symbol: &str,
-) -> Res<Option<Ordering>> {
+pub(super) fn order(meter: &Rc<Meter>, a: &Value, b: &Value, symbol: &str) -> Res<Option<Ordering>> {
     meter.spend(1)?;
     a.defined()?;
     b.defined()?;
@@ -348,19 +334,17 @@ pub(super) fn contains(meter: &Rc<Meter>, container: &Value, item: &Value) -> Re
                 meter.touch(text.len())?;
                 Ok(text.contains(&**part))
             }
-            other => Fault::error(format!(
-                "'in <string>' requires string as left operand, not {}",
-                other.type_name()
-            )),
+            other => Fault::error(format!("'in <string>' requires string as left operand, not {}", other.type_name())),
         },
-        Value::Dict(dict) | Value::View(super::value::View::Keys, dict) => {
-            Ok(dict.value.get(&item.key()?).is_some())
-        }
+        Value::Dict(dict) | Value::View(View::Keys, dict) => Ok(dict.value.get(&item.key()?).is_some()),
         Value::Range(range) => Ok(match Number::of(item) {
             Some(Number::Int(value)) => {
                 let from = value.saturating_sub(range.start);
                 let index = from / range.step;
                 from % range.step == 0 && index >= 0 && (index as u128) < range.len() as u128
+            }
+            Some(Number::Float(value)) if value.fract() == 0.0 && value.abs() < 1e18 => {
+                return contains(meter, container, &Value::Int(value as i128));
             }
             _ => false,
         }),
@@ -375,10 +359,7 @@ pub(super) fn contains(meter: &Rc<Meter>, container: &Value, item: &Value) -> Re
         Value::List(seq) | Value::Tuple(seq) => any_equal(meter, &seq.value.items, item),
         Value::Undefined(_) => Ok(false),
         Value::View(..) => any_equal(meter, &super::index::items(meter, container)?, item),
-        other => Fault::error(format!(
-            "argument of type '{}' is not iterable",
-            other.type_name()
-        )),
+        other => Fault::error(format!("argument of type '{}' is not iterable", other.type_name())),
     }
 }
 

@@ -40,21 +40,14 @@ pub(super) fn write_repr(out: &mut Text<'_>, value: &Value, depth: u32) -> Res<(
         }
         Value::Str(text) => quoted(out, text),
         Value::List(seq) => list(out, &seq.value.items, ("[", "]"), depth),
-        Value::Tuple(seq) if seq.value.items.len() == 1 => {
-            list(out, &seq.value.items, ("(", ",)"), depth)
-        }
+        Value::Tuple(seq) if seq.value.items.len() == 1 => list(out, &seq.value.items, ("(", ",)"), depth),
         Value::Tuple(seq) => list(out, &seq.value.items, ("(", ")"), depth),
         Value::Dict(dict) => {
             let pairs = dict.value.pairs().map(|(k, v)| (k, v));
             mapping(out, pairs, depth)
         }
-        Value::Range(range) if range.step == 1 => {
-            out.push_str(&format!("range({}, {})", range.start, range.stop))
-        }
-        Value::Range(range) => out.push_str(&format!(
-            "range({}, {}, {})",
-            range.start, range.stop, range.step
-        )),
+        Value::Range(range) if range.step == 1 => out.push_str(&format!("range({}, {})", range.start, range.stop)),
+        Value::Range(range) => out.push_str(&format!("range({}, {}, {})", range.start, range.stop, range.step)),
         Value::View(view, _) => {
             let name = match view {
                 View::Keys => "dict_keys([",
@@ -94,11 +87,7 @@ fn list(out: &mut Text<'_>, items: &[Value], ends: (&str, &str), depth: u32) -> 
     out.push_str(ends.1)
 }
 
-fn mapping<'v>(
-    out: &mut Text<'_>,
-    pairs: impl Iterator<Item = (&'v Value, &'v Value)>,
-    depth: u32,
-) -> Res<()> {
+fn mapping<'v>(out: &mut Text<'_>, pairs: impl Iterator<Item = (&'v Value, &'v Value)>, depth: u32) -> Res<()> {
     out.push('{')?;
     for (index, (key, value)) in pairs.enumerate() {
         if index > 0 {
@@ -113,11 +102,7 @@ fn mapping<'v>(
 
 /// A string in quotes: single ones, unless it holds those and no double ones.
 fn quoted(out: &mut Text<'_>, text: &str) -> Res<()> {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote)?;
     for c in text.chars() {
         match c {
@@ -146,11 +131,7 @@ pub(super) fn is_printable(c: char) -> bool {
         return (' '..='~').contains(&c);
     }
     // Rust's debug form escapes what is not printable, and combining marks at the start of a text.
-    !format!(
-        "{:?}",
-        format_args!("{}", ["a", c.encode_utf8(&mut [0; 4])].concat()).to_string()
-    )
-    .contains("\\u{")
+    !format!("{:?}", format_args!("{}", ["a", c.encode_utf8(&mut [0; 4])].concat()).to_string()).contains("\\u{")
 }
 
 /// Python's `repr` of a float: the shortest digits that read back as the same value.
@@ -168,11 +149,7 @@ pub(super) fn float(value: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
         let plain = format!("{value}");
-        return if plain.contains('.') {
-            plain
-        } else {
-            plain + ".0"
-        };
+        return if plain.contains('.') { plain } else { plain + ".0" };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
@@ -205,9 +182,7 @@ mod tests {
         for c in ['a', 'é', '日', '\u{301}', '😀'] {
             assert!(is_printable(c), "{c:?}");
         }
-        for c in [
-            '\u{7f}', '\u{a0}', '\u{200b}', '\u{2028}', '\u{e000}', '\u{ad}',
-        ] {
+        for c in ['\u{7f}', '\u{a0}', '\u{200b}', '\u{2028}', '\u{e000}', '\u{ad}'] {
             assert!(!is_printable(c), "{c:?}");
         }
     }

@@ -25,12 +25,7 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn new(meter: &Rc<Meter>, parent: Option<Rc<Self>>) -> Rc<Self> {
-        Rc::new(Self {
-            vars: RefCell::default(),
-            charge: Charge::new(meter),
-            parent,
-            captured: Cell::new(false),
-        })
+        Rc::new(Self { vars: RefCell::default(), charge: Charge::new(meter), parent, captured: Cell::new(false) })
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Value> {
@@ -131,19 +126,12 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn new(meter: &Rc<Meter>) -> Self {
-        Self {
-            scopes: RefCell::default(),
-            namespaces: RefCell::default(),
-            charge: Charge::new(meter),
-        }
+        Self { scopes: RefCell::default(), namespaces: RefCell::default(), charge: Charge::new(meter) }
     }
 
     pub(super) fn namespace(&self, meter: &Rc<Meter>) -> Res<Rc<Namespace>> {
         self.charge.add(4 * SLOT)?;
-        let namespace = Rc::new(Namespace {
-            attrs: RefCell::default(),
-            charge: Charge::new(meter),
-        });
+        let namespace = Rc::new(Namespace { attrs: RefCell::default(), charge: Charge::new(meter) });
         self.namespaces.borrow_mut().push(namespace.clone());
         Ok(namespace)
     }

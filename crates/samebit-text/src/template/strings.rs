@@ -68,15 +68,11 @@ pub(super) fn call(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) ->
     meter.touch(text.len())?;
     let result = match name {
         "format" | "format_map" | "join" | "replace" => building(meter, text, name, args)?,
-        "split" | "rsplit" | "splitlines" | "partition" | "rpartition" => {
-            splitting(meter, text, name, args)?
-        }
+        "split" | "rsplit" | "splitlines" | "partition" | "rpartition" => splitting(meter, text, name, args)?,
         "find" | "index" | "rfind" | "rindex" | "count" | "startswith" | "endswith" => {
             finding(meter, text, name, args)?
         }
-        "strip" | "lstrip" | "rstrip" | "removeprefix" | "removesuffix" => {
-            stripping(meter, text, name, args)?
-        }
+        "strip" | "lstrip" | "rstrip" | "removeprefix" | "removesuffix" => stripping(meter, text, name, args)?,
         "center" | "ljust" | "rjust" | "zfill" | "expandtabs" => padding(meter, text, name, args)?,
         "encode" | "maketrans" | "translate" => {
             return Fault::error(format!("str.{name} is not available in chat templates"));
@@ -99,38 +95,33 @@ pub(super) fn call(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) ->
 pub(super) fn cased(text: &str, name: &str) -> String {
     match name {
         "upper" => text.to_uppercase(),
-        "lower" | "casefold" => text.to_lowercase(),
-        "capitalize" => {
-            let mut chars = text.chars();
-            let first = chars.next().map(title_char).unwrap_or_default();
-            first + &chars.as_str().to_lowercase()
-        }
-        "title" => {
-            let mut out = String::new();
-            let mut in_word = false;
-            for c in text.chars() {
-                if in_word {
-                    out.extend(c.to_lowercase());
-                } else {
-                    out.push_str(&title_char(c));
-                }
-                in_word = is_cased(c);
-            }
-            out
-        }
-        "swapcase" => {
-            let mut out = String::new();
-            for c in text.chars() {
-                if c.is_uppercase() {
-                    out.extend(c.to_lowercase());
-                } else {
-                    out.extend(c.to_uppercase());
-                }
-            }
-            out
-        }
-        _ => text.into(),
+        "lower" => text.to_lowercase(),
+        "casefold" => text.to_lowercase().replace('ß', "ss").replace('ς', "σ"),
+        _ => recased(text, name),
     }
+}
+
+/// A text of which each character's case depends on the ones before.
+fn recased(text: &str, name: &str) -> String {
+    // Lower case depends on the context too: a sigma that ends a word has a form of its own.
+    let lower = text.to_lowercase();
+    let mut lower = &lower[..];
+    let mut out = String::new();
+    let mut in_word = false;
+    for c in text.chars() {
+        let len = c.to_lowercase().map(char::len_utf8).sum();
+        // Both forms of a sigma have one length, so this never splits a character.
+        let (low, rest) = lower.split_at_checked(len).unwrap_or((lower, ""));
+        lower = rest;
+        match name {
+            "swapcase" if c.is_uppercase() => out.push_str(low),
+            "swapcase" => out.extend(c.to_uppercase()),
+            _ if in_word => out.push_str(low),
+            _ => out.push_str(&title_char(c)),
+        }
+        in_word = name == "capitalize" || is_cased(c);
+    }
+    out
 }
 
 fn is_cased(c: char) -> bool {
@@ -138,7 +129,7 @@ fn is_cased(c: char) -> bool {
 }
 
 /// A character at the start of a word: of an expansion such as `SS` only the first letter is upper case.
-pub(super) fn title_char(c: char) -> String {
+fn title_char(c: char) -> String {
     let mut upper = c.to_uppercase();
     let first = upper.next().into_iter();
     first.chain(upper.flat_map(char::to_lowercase)).collect()
@@ -154,9 +145,7 @@ pub(super) fn is_kind(text: &str, name: &str) -> Option<bool> {
         "isascii" => text.is_ascii(),
         "isdecimal" | "isdigit" => all(&|c| c.is_ascii_digit()),
         "isnumeric" => all(&char::is_numeric),
-        "isidentifier" => {
-            all(&|c| c.is_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_numeric())
-        }
+        "isidentifier" => all(&|c| c.is_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_numeric()),
         "islower" => has_cased && !text.chars().any(char::is_uppercase),
         "isupper" => has_cased && !text.chars().any(char::is_lowercase),
         "isprintable" => text.chars().all(super::repr::is_printable),
@@ -211,13 +200,7 @@ fn building(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) -> Res<Va
 }
 
 /// `str.replace`; a negative count means all.
-pub(super) fn replace(
-    meter: &Rc<Meter>,
-    text: &str,
-    old: &str,
-    new: &str,
-    count: i128,
-) -> Res<Value> {
+pub(super) fn replace(meter: &Rc<Meter>, text: &str, old: &str, new: &str, count: i128) -> Res<Value> {
     let mut left = usize::try_from(count).unwrap_or(usize::MAX);
     let mut out = Text::new(meter);
     let mut copied = 0;
@@ -325,12 +308,8 @@ fn words_from_end(text: &str, most: usize) -> Vec<&str> {
 pub(super) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
-    let is_end = |c: char| {
-        matches!(
-            c,
-            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        )
-    };
+    let is_end =
+        |c: char| matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}');
     while !rest.is_empty() {
         let end = rest.find(is_end).unwrap_or(rest.len());
         let ending = match &rest[end..] {
@@ -352,11 +331,7 @@ fn finding(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) -> Res<Val
     let (start, stop) = (start?, stop?);
     let len = if bounded { text.chars().count() } else { 0 } as i128;
     let clamp = |bound: i128| {
-        if bound < 0 {
-            (bound.saturating_add(len)).max(0)
-        } else {
-            bound
-        }
+        if bound < 0 { (bound.saturating_add(len)).max(0) } else { bound }
     };
     let from = start.map_or(0, clamp);
     let to = stop.map_or(i128::MAX, clamp);
@@ -366,9 +341,7 @@ fn finding(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) -> Res<Val
         None
     } else {
         let at = |count: i128| {
-            let found = usize::try_from(count)
-                .ok()
-                .and_then(|count| text.char_indices().nth(count));
+            let found = usize::try_from(count).ok().and_then(|count| text.char_indices().nth(count));
             found.map_or(text.len(), |(at, _)| at)
         };
         Some(&text[at(from)..at(to)])
@@ -423,21 +396,14 @@ fn stripping(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) -> Res<V
         return meter.copy(rest.unwrap_or(text));
     }
     let chars = given(argument);
-    let chars = chars
-        .as_ref()
-        .map(|chars| string(name, chars))
-        .transpose()?;
+    let chars = chars.as_ref().map(|chars| string(name, chars)).transpose()?;
     meter.copy(strip(text, chars, name != "rstrip", name != "lstrip"))
 }
 
 /// A text without blanks, or without the characters given, at its ends.
 pub(super) fn strip<'t>(text: &'t str, chars: Option<&str>, start: bool, end: bool) -> &'t str {
     let chars: Option<HashSet<char>> = chars.map(|chars| chars.chars().collect());
-    let matches = |c: char| {
-        chars
-            .as_ref()
-            .map_or_else(|| is_space(c), |set| set.contains(&c))
-    };
+    let matches = |c: char| chars.as_ref().map_or_else(|| is_space(c), |set| set.contains(&c));
     let mut text = text;
     if start {
         text = text.trim_start_matches(matches);
@@ -476,11 +442,7 @@ fn padding(meter: &Rc<Meter>, text: &Str, name: &str, args: CallArgs) -> Res<Val
                 '\t' => {}
                 c => {
                     out.push(c)?;
-                    column = if matches!(c, '\n' | '\r') {
-                        0
-                    } else {
-                        column + 1
-                    };
+                    column = if matches!(c, '\n' | '\r') { 0 } else { column + 1 };
                 }
             }
         }

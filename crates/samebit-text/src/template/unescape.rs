@@ -25,10 +25,7 @@ pub(super) fn unescape(literal: &str) -> Result<String, String> {
             't' => out.push('\t'),
             'v' => out.push('\x0b'),
             '0'..='7' => {
-                let more = rest
-                    .bytes()
-                    .take(2)
-                    .take_while(|b| (b'0'..=b'7').contains(b));
+                let more = rest.bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b));
                 let digits = 1 + more.count();
                 let start = literal.len() - rest.len() - 1;
                 out.push(code_point(&literal[start..start + digits], 8)?);

@@ -81,10 +81,7 @@ impl Str {
     }
 
     pub(super) fn as_safe(&self) -> Self {
-        Self {
-            text: self.text.clone(),
-            safe: true,
-        }
+        Self { text: self.text.clone(), safe: true }
     }
 }
 
@@ -177,11 +174,7 @@ pub(super) struct Range {
 
 impl Range {
     pub(super) fn len(&self) -> usize {
-        let span = if self.step > 0 {
-            self.stop - self.start
-        } else {
-            self.start - self.stop
-        };
+        let span = if self.step > 0 { self.stop - self.start } else { self.start - self.stop };
         let step = self.step.abs();
         usize::try_from((span.max(0) + step - 1) / step).unwrap_or(usize::MAX)
     }
@@ -238,10 +231,7 @@ impl Meter {
     pub(super) fn text(self: &Rc<Self>, text: impl Into<Box<str>>) -> Res<Str> {
         let text = text.into();
         let bytes = text.len() + SLOT;
-        Ok(Str {
-            text: Metered::new(self, text, bytes)?,
-            safe: false,
-        })
+        Ok(Str { text: Metered::new(self, text, bytes)?, safe: false })
     }
 
     pub(super) fn str(self: &Rc<Self>, text: impl Into<Box<str>>) -> Res<Value> {
@@ -269,10 +259,7 @@ impl Meter {
     }
 
     /// A dictionary; of equal keys the first stays, with the last one's value.
-    pub(super) fn dict(
-        self: &Rc<Self>,
-        pairs: impl IntoIterator<Item = (Value, Value)>,
-    ) -> Res<Value> {
+    pub(super) fn dict(self: &Rc<Self>, pairs: impl IntoIterator<Item = (Value, Value)>) -> Res<Value> {
         let mut map = IndexMap::new();
         for (key, value) in pairs {
             self.spend(1)?;
@@ -343,9 +330,7 @@ impl Meter {
                 self.list(items.collect::<Res<_>>()?)
             }
             Json::Object(fields) => {
-                let pairs = fields
-                    .iter()
-                    .map(|(key, value)| Ok((self.copy(key)?, self.json(value, depth + 1)?)));
+                let pairs = fields.iter().map(|(key, value)| Ok((self.copy(key)?, self.json(value, depth + 1)?)));
                 self.dict(pairs.collect::<Res<Vec<_>>>()?)
             }
         }
@@ -388,13 +373,6 @@ impl Value {
 
     pub(super) fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined(_))
-    }
-
-    pub(super) fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::Str(text) => Some(text),
-            _ => None,
-        }
     }
 
     /// Python's name of the type.
@@ -457,9 +435,7 @@ impl Value {
             Self::None => Key::None,
             Self::Bool(value) => Key::Int((*value).into()),
             Self::Int(value) => Key::Int(*value),
-            Self::Float(value) if value.trunc() == *value && value.abs() < 1e30 => {
-                Key::Int(*value as i128)
-            }
+            Self::Float(value) if value.trunc() == *value && value.abs() < 1e30 => Key::Int(*value as i128),
             Self::Float(value) => Key::Float(value.to_bits()),
             Self::Str(text) => Key::Str(text.clone()),
             Self::Tuple(seq) => {
@@ -472,13 +448,9 @@ impl Value {
             }
             Self::Undefined(_) => Key::Object(0),
             Self::Range(range) => Key::Tuple(
-                [range.start, range.stop, range.step]
-                    .map(Key::Int)
-                    .into_iter()
-                    .chain([Key::Object(1)])
-                    .collect(),
+                [range.start, range.stop, range.step].map(Key::Int).into_iter().chain([Key::Object(1)]).collect(),
             ),
-            Self::List(_) | Self::Dict(_) => {
+            Self::List(_) | Self::Dict(_) | Self::View(View::Keys | View::Items, _) => {
                 return Fault::error(format!("unhashable type: '{}'", self.type_name()));
             }
             other => Key::Object(other.address()),

@@ -165,19 +165,13 @@ impl Vm {
             }
             StmtKind::Macro(code) => {
                 self.registry.capture(scope)?;
-                let macro_ = MacroValue {
-                    code: code.clone(),
-                    scope: scope.clone(),
-                };
+                let macro_ = MacroValue { code: code.clone(), scope: scope.clone() };
                 let name = code.name.clone().unwrap_or_else(|| Arc::from(""));
                 scope.set(name, Value::Macro(Rc::new(macro_)))
             }
             StmtKind::CallBlock(call, caller) => {
                 self.registry.capture(scope)?;
-                let caller = Value::Macro(Rc::new(MacroValue {
-                    code: caller.clone(),
-                    scope: scope.clone(),
-                }));
+                let caller = Value::Macro(Rc::new(MacroValue { code: caller.clone(), scope: scope.clone() }));
                 let value = self.call_with(call, Some(caller), scope)?;
                 let text = to_text(&self.meter, &value)?;
                 self.write(&text)
@@ -230,13 +224,7 @@ impl Vm {
     }
 
     /// Runs a loop over a value; `depth0` counts recursive calls of `loop`.
-    pub(super) fn iterate(
-        &mut self,
-        code: &Arc<For>,
-        iterable: &Value,
-        scope: &Rc<Scope>,
-        depth0: usize,
-    ) -> Res<Flow> {
+    pub(super) fn iterate(&mut self, code: &Arc<For>, iterable: &Value, scope: &Rc<Scope>, depth0: usize) -> Res<Flow> {
         let source = items(&self.meter, iterable)?;
         let nesting = 1 + source.iter().map(Value::depth).max().unwrap_or(0);
         let bytes = (source.len() + 4) * SLOT;
@@ -248,19 +236,20 @@ impl Vm {
             depth0,
             nesting,
         });
-        let mut count = 0;
+        let mut completed = false;
         while let Some(index) = self.advance(&loop_)? {
-            count += 1;
             let inner = self.scope(scope);
             let item = loop_.source.value[index].clone();
             self.assign(&code.target, item, &inner)?;
             inner.set(Arc::from("loop"), Value::Loop(loop_.clone()))?;
-            if self.run(&code.body, &inner)? == Flow::Break {
-                // As in Python, `else` runs only where nothing was iterated over.
-                return Ok(Flow::Next);
+            match self.run(&code.body, &inner)? {
+                Flow::Break => break,
+                Flow::Continue => {}
+                Flow::Next => completed = true,
             }
         }
-        if count == 0 && !code.otherwise.is_empty() {
+        // Jinja's quirk: `else` also runs where every iteration was broken off or continued.
+        if !completed && !code.otherwise.is_empty() {
             return self.run(&code.otherwise, &self.scope(scope));
         }
         Ok(Flow::Next)

@@ -99,10 +99,7 @@ pub(super) fn call(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) 
             let [] = args.bind(name, [])?;
             match value.len() {
                 Some(len) => Ok(Value::Int(len as i128)),
-                None => Fault::error(format!(
-                    "object of type '{}' has no len()",
-                    value.type_name()
-                )),
+                None => Fault::error(format!("object of type '{}' has no len()", value.type_name())),
             }
         }
         "attr" => {
@@ -115,13 +112,13 @@ pub(super) fn call(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) 
             }
         }
         "tojson" => to_json(meter, &value, args),
-        "string" | "upper" | "lower" | "capitalize" | "title" | "trim" | "center" | "replace"
-        | "indent" | "truncate" | "wordcount" | "format" | "urlencode" | "safe" | "escape"
-        | "e" | "forceescape" => text(meter, name, value, args),
-        "filesizeformat" | "pprint" | "random" | "striptags" | "urlize" | "wordwrap"
-        | "xmlattr" => Fault::error(format!(
-            "the filter '{name}' is not available in chat templates"
-        )),
+        "string" | "upper" | "lower" | "capitalize" | "title" | "trim" | "center" | "replace" | "indent"
+        | "truncate" | "wordcount" | "format" | "urlencode" | "safe" | "escape" | "e" | "forceescape" => {
+            text(meter, name, value, args)
+        }
+        "filesizeformat" | "pprint" | "random" | "striptags" | "urlize" | "wordwrap" | "xmlattr" => {
+            Fault::error(format!("the filter '{name}' is not available in chat templates"))
+        }
         _ if exists(name) => meter.deeper(|| seq::call(meter, name, value, args)),
         _ => Fault::error(format!("no filter named '{name}'")),
     }
@@ -168,18 +165,12 @@ fn text(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<Valu
         "trim" => {
             let [chars] = args.bind(name, ["chars"])?;
             let chars = given(chars);
-            let chars = chars
-                .as_ref()
-                .map(|chars| string(name, chars))
-                .transpose()?;
+            let chars = chars.as_ref().map(|chars| string(name, chars)).transpose()?;
             meter.copy(strings::strip(&source, chars, true, true))?
         }
         "center" => {
             let [width] = args.bind(name, ["width"])?;
-            let args = CallArgs {
-                positional: vec![width.unwrap_or(Value::Int(80))],
-                named: Vec::new(),
-            };
+            let args = CallArgs { positional: vec![width.unwrap_or(Value::Int(80))], named: Vec::new() };
             strings::call(meter, &source, "center", args)?
         }
         "replace" => {
@@ -194,9 +185,7 @@ fn text(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<Valu
         _ => {
             let args = match (args.positional.is_empty(), args.named.is_empty()) {
                 (false, false) => {
-                    return Fault::error(
-                        "can't handle positional and keyword arguments at the same time",
-                    );
+                    return Fault::error("can't handle positional and keyword arguments at the same time");
                 }
                 (_, true) => meter.tuple(args.positional)?,
                 (true, false) => {
@@ -262,8 +251,7 @@ fn indent(meter: &Rc<Meter>, text: &str, args: CallArgs) -> Res<Value> {
 }
 
 fn truncate(meter: &Rc<Meter>, text: &str, args: CallArgs) -> Res<Value> {
-    let [length, kill, end, leeway] =
-        args.bind("truncate", ["length", "killwords", "end", "leeway"])?;
+    let [length, kill, end, leeway] = args.bind("truncate", ["length", "killwords", "end", "leeway"])?;
     let length = integer_or("truncate", length.as_ref(), 255)?;
     let leeway = integer_or("truncate", given(leeway).as_ref(), 5)?;
     let end = match &end {
@@ -278,10 +266,7 @@ fn truncate(meter: &Rc<Meter>, text: &str, args: CallArgs) -> Res<Value> {
         return meter.copy(text);
     }
     let keep = usize::try_from(length - end_length).unwrap_or(usize::MAX);
-    let cut = text
-        .char_indices()
-        .nth(keep)
-        .map_or(text.len(), |(at, _)| at);
+    let cut = text.char_indices().nth(keep).map_or(text.len(), |(at, _)| at);
     let mut kept = &text[..cut];
     if !flag(kill.as_ref()) {
         kept = kept.rsplit_once(' ').map_or(kept, |(before, _)| before);
@@ -382,10 +367,7 @@ fn plus(value: &Value) -> Value {
 }
 
 fn bad_type<T>(what: &str, value: &Value) -> Res<T> {
-    Fault::error(format!(
-        "bad operand type for {what}: '{}'",
-        value.type_name()
-    ))
+    Fault::error(format!("bad operand type for {what}: '{}'", value.type_name()))
 }
 
 /// Python's `int(value)`, and of a text that is no integer the whole part of the float it is.
@@ -418,9 +400,7 @@ fn parse_int(text: &str, base: i128) -> Option<i128> {
     };
     let lower = digits.to_ascii_lowercase();
     let prefixes = [(16, "0x"), (8, "0o"), (2, "0b")];
-    let prefixed = prefixes
-        .iter()
-        .find(|(radix, prefix)| (base == *radix || base == 0) && lower.starts_with(prefix));
+    let prefixed = prefixes.iter().find(|(radix, prefix)| (base == *radix || base == 0) && lower.starts_with(prefix));
     let (radix, digits) = match prefixed {
         Some((radix, prefix)) => (*radix, lower[prefix.len()..].trim_start_matches('_')),
         None if base == 0 => (10, &*lower),
@@ -439,11 +419,8 @@ fn parse_float(text: &str) -> Option<f64> {
     let text = text.trim_matches(is_space);
     if text.contains('_') {
         let bytes = text.as_bytes();
-        let between = |at: usize| {
-            at > 0
-                && bytes[at - 1].is_ascii_digit()
-                && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
-        };
+        let between =
+            |at: usize| at > 0 && bytes[at - 1].is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
         let valid = text.match_indices('_').all(|(at, _)| between(at));
         return valid.then(|| text.replace('_', "").parse().ok())?;
     }
@@ -459,35 +436,23 @@ fn round(value: &Value, precision: i128, method: &str) -> Res<Value> {
     }
     let scale = format!("1e{}", precision.abs()).parse().unwrap_or(1.0);
     let scaled = |up: f64| {
-        if precision < 0 {
-            up / scale
-        } else {
-            up * scale
-        }
+        if precision < 0 { up / scale } else { up * scale }
     };
     let unscaled = |up: f64| {
-        if precision < 0 {
-            up * scale
-        } else {
-            up / scale
-        }
+        if precision < 0 { up * scale } else { up / scale }
     };
     let float = number.as_f64();
     match (method, number) {
         ("common", Number::Int(_)) if precision >= 0 => Ok(plus(value)),
-        ("common", Number::Int(_)) => {
-            Ok(Value::Int(unscaled(scaled(float).round_ties_even()) as i128))
-        }
-        ("common", _) if precision < 0 => {
-            Ok(Value::Float(unscaled(scaled(float).round_ties_even())))
-        }
+        ("common", Number::Int(_)) => Ok(Value::Int(unscaled(scaled(float).round_ties_even()) as i128)),
+        ("common", _) if precision < 0 => Ok(Value::Float(unscaled(scaled(float).round_ties_even()))),
         ("common", _) => {
             let places = precision as usize;
             let text = format!("{float:.places$}");
             Ok(Value::Float(text.parse().unwrap_or(float)))
         }
-        ("ceil", _) => Ok(Value::Float(unscaled(scaled(float).ceil()))),
-        ("floor", _) => Ok(Value::Float(unscaled(scaled(float).floor()))),
+        ("ceil", _) => Ok(Value::Float(unscaled(scaled(float).ceil() + 0.0))),
+        ("floor", _) => Ok(Value::Float(unscaled(scaled(float).floor() + 0.0))),
         _ => Fault::error("method must be common, ceil or floor"),
     }
 }

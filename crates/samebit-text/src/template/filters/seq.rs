@@ -62,10 +62,7 @@ fn pairs(meter: &Rc<Meter>, value: &Value) -> Res<Vec<Value>> {
         }
         other => {
             other.defined()?;
-            Fault::error(format!(
-                "'{}' object has no attribute 'items'",
-                other.type_name()
-            ))
+            Fault::error(format!("'{}' object has no attribute 'items'", other.type_name()))
         }
     }
 }
@@ -165,9 +162,7 @@ fn end(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<Value
             let first = items(meter, &value)?.into_iter().next();
             Ok(first.unwrap_or_else(|| none_left("no first item, sequence was empty")))
         }
-        ("last", Value::Iter(_)) => {
-            Fault::error(format!("'{}' object is not reversible", value.type_name()))
-        }
+        ("last", Value::Iter(_)) => Fault::error(format!("'{}' object is not reversible", value.type_name())),
         ("last", _) => {
             let last = items(meter, &value)?.pop();
             Ok(last.unwrap_or_else(|| none_left("no last item, sequence was empty")))
@@ -187,11 +182,7 @@ fn end(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<Value
 }
 
 /// Sorts by keys, stably; errs where two do not compare.
-fn sorted(
-    meter: &Rc<Meter>,
-    mut keyed: Vec<(Value, Value)>,
-    reverse: bool,
-) -> Res<Vec<(Value, Value)>> {
+fn sorted(meter: &Rc<Meter>, mut keyed: Vec<(Value, Value)>, reverse: bool) -> Res<Vec<(Value, Value)>> {
     let mut fault = None;
     keyed.sort_by(|(a, _), (b, _)| {
         if fault.is_some() {
@@ -215,8 +206,7 @@ fn values(keyed: Vec<(Value, Value)>) -> Vec<Value> {
 }
 
 fn dictsort(meter: &Rc<Meter>, value: Value, args: CallArgs) -> Res<Value> {
-    let [case_sensitive, by, reverse] =
-        args.bind("dictsort", ["case_sensitive", "by", "reverse"])?;
+    let [case_sensitive, by, reverse] = args.bind("dictsort", ["case_sensitive", "by", "reverse"])?;
     let by = match by.as_ref().map(|by| string("dictsort", by)).transpose()? {
         None | Some("key") => 0,
         Some("value") => 1,
@@ -231,8 +221,7 @@ fn dictsort(meter: &Rc<Meter>, value: Value, args: CallArgs) -> Res<Value> {
 }
 
 fn sort(meter: &Rc<Meter>, value: Value, args: CallArgs) -> Res<Value> {
-    let [reverse, case_sensitive, attribute] =
-        args.bind("sort", ["reverse", "case_sensitive", "attribute"])?;
+    let [reverse, case_sensitive, attribute] = args.bind("sort", ["reverse", "case_sensitive", "attribute"])?;
     let paths = match attribute.unwrap_or(Value::None) {
         Value::Str(names) => {
             let names = names.split(',').map(|name| path(meter, &meter.copy(name)?));
@@ -272,10 +261,7 @@ fn extreme(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<V
             best = Some((key, item));
         }
     }
-    Ok(best.map_or_else(
-        || none_left("no aggregated item, sequence was empty"),
-        |(_, item)| item,
-    ))
+    Ok(best.map_or_else(|| none_left("no aggregated item, sequence was empty"), |(_, item)| item))
 }
 
 fn unique(meter: &Rc<Meter>, value: Value, args: CallArgs) -> Res<Value> {
@@ -294,8 +280,7 @@ fn unique(meter: &Rc<Meter>, value: Value, args: CallArgs) -> Res<Value> {
 }
 
 fn groupby(meter: &Rc<Meter>, value: Value, args: CallArgs) -> Res<Value> {
-    let [attribute, default, case_sensitive] =
-        args.bind("groupby", ["attribute", "default", "case_sensitive"])?;
+    let [attribute, default, case_sensitive] = args.bind("groupby", ["attribute", "default", "case_sensitive"])?;
     let path = path(meter, &required("groupby", attribute)?)?;
     let default = given(default);
     let case_sensitive = flag(case_sensitive.as_ref());

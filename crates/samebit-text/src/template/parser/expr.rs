@@ -12,11 +12,7 @@ impl Parser {
         if depth >= MAX_NESTING {
             return self.too_deep();
         }
-        Ok(Expr {
-            node: Box::new(node),
-            line: self.line(),
-            depth: depth + 1,
-        })
+        Ok(Expr { node: Box::new(node), line: self.line(), depth: depth + 1 })
     }
 
     pub(super) fn expression(&mut self) -> Parse<Expr> {
@@ -32,18 +28,10 @@ impl Parser {
         }
         while self.skip_name("if") {
             let test = self.or()?;
-            let otherwise = if self.skip_name("else") {
-                Some(self.deeper(Self::conditional)?)
-            } else {
-                None
-            };
+            let otherwise = if self.skip_name("else") { Some(self.deeper(Self::conditional)?) } else { None };
             let depth = otherwise.as_ref().map_or(0, |e| e.depth);
             let depth = depth.max(then.depth).max(test.depth);
-            let node = Node::Cond {
-                test,
-                then,
-                otherwise,
-            };
+            let node = Node::Cond { test, then, otherwise };
             then = self.expr(node, depth)?;
         }
         // Unknown filters in the parts of a condition only fail when reached.
@@ -103,9 +91,7 @@ impl Parser {
             Tok::Op(">") => CompareOp::Gt,
             Tok::Op(">=") => CompareOp::Ge,
             Tok::Name(name) if name == "in" => CompareOp::In,
-            Tok::Name(name)
-                if name == "not" && matches!(self.peek(1), Tok::Name(n) if n == "in") =>
-            {
+            Tok::Name(name) if name == "not" && matches!(self.peek(1), Tok::Name(n) if n == "in") => {
                 self.next();
                 CompareOp::NotIn
             }
@@ -178,11 +164,7 @@ impl Parser {
             self.next();
             let operand = self.deeper(|p| p.unary(false))?;
             let depth = operand.depth;
-            let node = if negative {
-                Node::Neg(operand)
-            } else {
-                Node::Pos(operand)
-            };
+            let node = if negative { Node::Neg(operand) } else { Node::Pos(operand) };
             self.expr(node, depth)?
         } else {
             self.primary()?
@@ -291,8 +273,7 @@ impl Parser {
 
     /// Whether nothing more of a tuple follows.
     pub(super) fn tuple_ends(&self, ends: &[&str]) -> bool {
-        matches!(self.tok(), Tok::VarEnd | Tok::BlockEnd | Tok::Op(")"))
-            || ends.iter().any(|end| self.is_name(end))
+        matches!(self.tok(), Tok::VarEnd | Tok::BlockEnd | Tok::Op(")")) || ends.iter().any(|end| self.is_name(end))
     }
 
     /// An expression, or a tuple without parentheses.
@@ -310,11 +291,7 @@ impl Parser {
             if self.tuple_ends(ends) {
                 break;
             }
-            items.push(if conditional {
-                self.expression()?
-            } else {
-                self.deeper(Self::or)?
-            });
+            items.push(if conditional { self.expression()? } else { self.deeper(Self::or)? });
             if !self.is_op(",") {
                 break;
             }
@@ -359,10 +336,7 @@ impl Parser {
                 Node::Item(of, index)
             }
             _ => {
-                return self.fail(format!(
-                    "expected a name or number, got {}",
-                    self.describe()
-                ));
+                return self.fail(format!("expected a name or number, got {}", self.describe()));
             }
         };
         self.next();
@@ -375,11 +349,7 @@ impl Parser {
             if !items.is_empty() || slice.is_some() {
                 self.expect_op(",")?;
             }
-            let first = if self.is_op(":") {
-                None
-            } else {
-                Some(self.expression()?)
-            };
+            let first = if self.is_op(":") { None } else { Some(self.expression()?) };
             match first {
                 Some(item) if !self.is_op(":") => items.push(item),
                 start => slice = Some(self.slice_after(start)?),
@@ -485,14 +455,9 @@ impl Parser {
             }
             let name = self.dotted_name()?;
             if !self.soft && !filters::exists(&name) {
-                self.unknown
-                    .push((self.line(), format!("no filter named '{name}'")));
+                self.unknown.push((self.line(), format!("no filter named '{name}'")));
             }
-            let args = if self.is_op("(") {
-                self.args()?
-            } else {
-                Args::default()
-            };
+            let args = if self.is_op("(") { self.args()? } else { Args::default() };
             let depth = node.depth.max(args_depth(&args));
             node = self.expr(Node::Filter(node, name, args), depth)?;
         }
@@ -514,8 +479,7 @@ impl Parser {
         let negated = self.skip_name("not");
         let name = self.dotted_name()?;
         if !self.soft && !checks::exists(&name) {
-            self.unknown
-                .push((self.line(), format!("no test named '{name}'")));
+            self.unknown.push((self.line(), format!("no test named '{name}'")));
         }
         let args = if self.is_op("(") {
             self.args()?
@@ -527,10 +491,7 @@ impl Parser {
                 let primary = p.primary()?;
                 p.postfix(primary)
             })?;
-            Args {
-                positional: vec![argument],
-                ..Args::default()
-            }
+            Args { positional: vec![argument], ..Args::default() }
         } else {
             Args::default()
         };

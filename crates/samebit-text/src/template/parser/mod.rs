@@ -71,10 +71,7 @@ impl Parser {
     }
 
     fn fail<T>(&self, message: impl Into<String>) -> Parse<T> {
-        Err(TemplateError::Syntax {
-            line: self.line(),
-            message: message.into(),
-        })
+        Err(TemplateError::Syntax { line: self.line(), message: message.into() })
     }
 
     /// Runs `parse` one level deeper.
@@ -89,10 +86,7 @@ impl Parser {
     }
 
     fn too_deep<T>(&self) -> Parse<T> {
-        Err(TemplateError::Limit {
-            line: self.line(),
-            what: format!("nesting ({MAX_NESTING} levels)"),
-        })
+        Err(TemplateError::Limit { line: self.line(), what: format!("nesting ({MAX_NESTING} levels)") })
     }
 
     fn is_name(&self, name: &str) -> bool {
@@ -140,10 +134,7 @@ impl Parser {
             self.next();
             return Ok(());
         }
-        self.fail(format!(
-            "expected the end of the tag, got {}",
-            self.describe()
-        ))
+        self.fail(format!("expected the end of the tag, got {}", self.describe()))
     }
 
     /// The current token in words.
@@ -251,13 +242,19 @@ impl Parser {
                 StmtKind::Scope(body)
             }
             "block" => self.named_block()?,
+            "autoescape" => {
+                self.next();
+                let wanted = self.expression()?;
+                let body = self.frame(&["endautoescape"], false)?;
+                self.next();
+                match *wanted.node {
+                    Node::Bool(false) => StmtKind::Scope(body),
+                    _ => StmtKind::Unavailable("'autoescape' is not available".into()),
+                }
+            }
             "break" | "continue" if in_loop => {
                 self.next();
-                if tag == "break" {
-                    StmtKind::Break
-                } else {
-                    StmtKind::Continue
-                }
+                if tag == "break" { StmtKind::Break } else { StmtKind::Continue }
             }
             "break" | "continue" => return self.fail(format!("'{tag}' outside of a loop")),
             "extends" | "include" | "import" | "from" => {
@@ -304,11 +301,7 @@ impl Parser {
         }
         let iterable = self.tuple(false, &["recursive"])?;
         let outer = std::mem::replace(&mut self.soft, false);
-        let filter = if self.skip_name("if") {
-            Some(self.expression()?)
-        } else {
-            None
-        };
+        let filter = if self.skip_name("if") { Some(self.expression()?) } else { None };
         self.soft = outer;
         let recursive = self.skip_name("recursive");
         let body = self.frame(&["endfor", "else"], true)?;
@@ -317,14 +310,7 @@ impl Parser {
             otherwise = self.frame(&["endfor"], self.in_loop)?;
         }
         self.next();
-        Ok(StmtKind::For(Arc::new(For {
-            target,
-            iterable,
-            filter,
-            recursive,
-            body,
-            otherwise,
-        })))
+        Ok(StmtKind::For(Arc::new(For { target, iterable, filter, recursive, body, otherwise })))
     }
 
     fn set(&mut self) -> Parse<StmtKind> {
@@ -358,10 +344,7 @@ impl Parser {
             is_tuple = true;
         }
         match targets.pop() {
-            None => self.fail(format!(
-                "expected a name to assign to, got {}",
-                self.describe()
-            )),
+            None => self.fail(format!("expected a name to assign to, got {}", self.describe())),
             Some(target) if !is_tuple => Ok(target),
             Some(target) => {
                 targets.push(target);
@@ -392,9 +375,7 @@ impl Parser {
     fn assignable(&mut self) -> Parse<Arc<str>> {
         let name = self.expect_name()?;
         match &*name {
-            "true" | "false" | "none" | "True" | "False" | "None" => {
-                self.fail(format!("can't assign to '{name}'"))
-            }
+            "true" | "false" | "none" | "True" | "False" | "None" => self.fail(format!("can't assign to '{name}'")),
             "loop" if self.in_loop => self.fail("can't assign to the loop variable 'loop'"),
             _ => Ok(name),
         }
