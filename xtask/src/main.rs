@@ -88,15 +88,17 @@ fn run(command: Command) -> Result<bool> {
         Command::Tidy => tidy::check(&root),
         Command::Licences => licences::check(&root),
         Command::Conformance { rest } => {
-            cargo::run_release(&root, "samebit-conform", &[&["conformance/v1.txt".to_owned()], &rest[..]].concat())
+            let vectors = root.join("conformance/v1.txt").display().to_string();
+            run_with(&root, "samebit-conform", vectors, &rest)
         }
-        Command::Accuracy { rest } => {
-            cargo::run_release(&root, "samebit-accuracy", &[&["logits".to_owned()], &rest[..]].concat())
-        }
-        Command::Layers { rest } => {
-            cargo::run_release(&root, "samebit-accuracy", &[&["layers".to_owned()], &rest[..]].concat())
-        }
+        Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
+        Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),
     }
+}
+
+fn run_with(root: &Path, package: &str, first: String, rest: &[String]) -> Result<bool> {
+    let args: Vec<String> = std::iter::once(first).chain(rest.iter().cloned()).collect();
+    cargo::run_release(root, package, &args)
 }
 
 fn demo(root: &Path, prompt: &str, rest: &[String]) -> Result<bool> {

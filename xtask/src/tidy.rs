@@ -61,8 +61,8 @@ mod tests {
         let tree = Tree::of(&[
             ("crates/samebit-gguf/Cargo.toml", "[package]\nname = \"samebit-gguf\"\n[dependencies]\nmemmap2 = \"1\"\n"),
             ("crates/samebit-gguf/README.md", "# samebit-gguf\n"),
-            ("crates/samebit-gguf/src/lib.rs", "//! Reads.\nmod mmap;\n"),
-            ("crates/samebit-gguf/src/mmap.rs", "//! Maps.\n#[allow(unsafe_code)]\nfn map() { unsafe {} }\n"),
+            ("crates/samebit-gguf/src/lib.rs", "//! Reads.\nmod backing;\n"),
+            ("crates/samebit-gguf/src/backing.rs", "//! Maps.\n#[allow(unsafe_code)]\nfn map() { unsafe {} }\n"),
         ]);
         assert_eq!(findings(&tree), []);
     }
