@@ -166,19 +166,8 @@ fn special_values() {
             let y = function(f32::from_bits(x)).to_bits();
             assert_eq!(y, expected, "{name}({x:08x}) = {y:08x}, not {expected:08x}");
         }
-        for x in [
-            0x7f80_0001,
-            0x7fc0_0000,
-            0x7fff_ffff,
-            0xff80_0001,
-            0xffc0_0000,
-            0xffff_ffff,
-        ] {
-            assert_eq!(
-                function(f32::from_bits(x)).to_bits(),
-                NAN,
-                "{name}({x:08x})"
-            );
+        for x in [0x7f80_0001, 0x7fc0_0000, 0x7fff_ffff, 0xff80_0001, 0xffc0_0000, 0xffff_ffff] {
+            assert_eq!(function(f32::from_bits(x)).to_bits(), NAN, "{name}({x:08x})");
         }
     }
 }
@@ -213,17 +202,13 @@ fn arguments(step: usize) -> impl Iterator<Item = f32> {
 }
 
 fn differing(a: Function, b: Function) -> usize {
-    arguments(50_021)
-        .filter(|&x| a(x).to_bits() != b(x).to_bits())
-        .count()
+    arguments(50_021).filter(|&x| a(x).to_bits() != b(x).to_bits()).count()
 }
 
 #[test]
 fn bits_do_not_depend_on_who_fuses_but_on_fusing() {
-    for (((name, soft), (_, std)), (_, unfused)) in functions::<Soft>()
-        .into_iter()
-        .zip(functions::<Std>())
-        .zip(functions::<Unfused>())
+    for (((name, soft), (_, std)), (_, unfused)) in
+        functions::<Soft>().into_iter().zip(functions::<Std>()).zip(functions::<Unfused>())
     {
         assert_eq!(differing(soft, std), 0, "{name}");
         assert!(differing(soft, unfused) > 10, "{name}");
@@ -233,23 +218,10 @@ fn bits_do_not_depend_on_who_fuses_but_on_fusing() {
 /// Every argument with `SAMEBIT_EXHAUSTIVE=1`, else every 997th.
 #[test]
 fn exp_nonpositive_is_exp() {
-    let step = if std::env::var_os("SAMEBIT_EXHAUSTIVE").is_some() {
-        1
-    } else {
-        997
-    };
-    for bits in (0x8000_0000..=MINUS_INFINITY).step_by(step).chain([
-        0,
-        MINUS_INFINITY,
-        0xc2cf_f1b4,
-        0xc2cf_f1b5,
-    ]) {
+    let step = if std::env::var_os("SAMEBIT_EXHAUSTIVE").is_some() { 1 } else { 997 };
+    for bits in (0x8000_0000..=MINUS_INFINITY).step_by(step).chain([0, MINUS_INFINITY, 0xc2cf_f1b4, 0xc2cf_f1b5]) {
         let x = f32::from_bits(bits);
-        assert_eq!(
-            math::exp_nonpositive::<Soft>(x).to_bits(),
-            math::exp::<Soft>(x).to_bits(),
-            "{x:e}"
-        );
+        assert_eq!(math::exp_nonpositive::<Soft>(x).to_bits(), math::exp::<Soft>(x).to_bits(), "{x:e}");
     }
     assert!(math::exp_nonpositive::<Soft>(f32::NAN).is_nan());
 }
@@ -262,10 +234,6 @@ fn bits_are_those_of_v1() {
             (hash ^ u64::from(function(x).to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
         })
     };
-    let digests =
-        functions::<Soft>().map(|(name, function)| format!("{name} {:016x}", digest(function)));
-    assert_eq!(
-        digests.join("\n"),
-        include_str!("data/math_v1.txt").trim_end()
-    );
+    let digests = functions::<Soft>().map(|(name, function)| format!("{name} {:016x}", digest(function)));
+    assert_eq!(digests.join("\n"), include_str!("data/math_v1.txt").trim_end());
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The minimax polynomials of src/math/, as binary32 bits. Needs mpmath and numpy.
 
-Each fit minimises the largest weighted error  w(x) * (sum c_k x^k - f(x))  over an interval on a grid, by Lawson's reweighted least squares. Coefficients are then rounded to binary32 one at a time, lowest order first, and
-those that remain are fitted again, so that later coefficients repair what rounding did to earlier ones.
+Each fit minimises the largest weighted error  w(x) * (sum c_k x^k - f(x))  over an interval, on a grid, by Lawson's
+reweighted least squares. Coefficients are then rounded to binary32 one at a time, lowest order first, and those that remain
+are fitted again, so that later coefficients repair what rounding did to earlier ones.
 """
 
 import struct

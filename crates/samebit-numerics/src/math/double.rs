@@ -63,11 +63,7 @@ pub fn ln(x: f64) -> f64 {
     if x == f64::INFINITY {
         return x;
     }
-    let (bits, k0) = if x < f64::MIN_POSITIVE {
-        ((x * TWO_54).to_bits(), -54)
-    } else {
-        (x.to_bits(), 0)
-    };
+    let (bits, k0) = if x < f64::MIN_POSITIVE { ((x * TWO_54).to_bits(), -54) } else { (x.to_bits(), 0) };
     let shifted = bits.wrapping_sub(SQRT_HALF_BITS);
     let k = ((shifted as i64 >> 52) + k0) as f64;
     let f = f64::from_bits((shifted & ((1 << 52) - 1)) + SQRT_HALF_BITS) - 1.0;
@@ -91,11 +87,7 @@ fn log_1p(f: f64) -> f64 {
 #[must_use]
 pub fn softplus(x: f64) -> f64 {
     let e = exp(-x.abs());
-    let y = if e > 0.414 {
-        log_1p((e - 1.0) * 0.5) + LN2
-    } else {
-        log_1p(e)
-    };
+    let y = if e > 0.414 { log_1p((e - 1.0) * 0.5) + LN2 } else { log_1p(e) };
     if x > 0.0 { x + y } else { y }
 }
 
@@ -122,11 +114,7 @@ pub fn gelu_tanh(x: f64) -> f64 {
 pub fn gelu_erf(x: f64) -> f64 {
     let a = x.abs();
     let z = a * SQRT_HALF;
-    let tail = if z < 1.0 {
-        0.5 - 0.5 * erf(z)
-    } else {
-        0.5 * exp_minus_square(a, 0.5) * erfc_scaled(z)
-    };
+    let tail = if z < 1.0 { 0.5 - 0.5 * erf(z) } else { 0.5 * exp_minus_square(a, 0.5) * erfc_scaled(z) };
     above_minus_infinity(x) * if x < 0.0 { tail } else { 1.0 - tail }
 }
 

@@ -49,6 +49,8 @@ const TAIL: [f32; 9] = constants([
 ]);
 
 /// The error function.
+///
+/// Error below 1.25 units of the last place.
 #[inline(always)]
 #[must_use]
 pub fn erf<F: Float32>(x: f32) -> f32 {
@@ -62,6 +64,8 @@ pub fn erf<F: Float32>(x: f32) -> f32 {
 }
 
 /// The Gaussian error linear unit in its exact form, `x/2 (1 + erf(x / sqrt(2)))`, accurate in the negative tail too.
+///
+/// Error below 5 units of the last place from -12 on; below that, below 1e-36.
 #[inline(always)]
 #[must_use]
 pub fn gelu_erf<F: Float32>(x: f32) -> f32 {

@@ -42,6 +42,8 @@ const SCALED_POLYNOMIAL: [f32; 7] = {
 };
 
 /// `e^x`. Below about -103.97 it is +0, above 88.7228 it is infinity; `exp(0) = 1`.
+///
+/// Error below 0.9 units of the last place.
 #[inline(always)]
 #[must_use]
 pub fn exp<F: Float32>(x: f32) -> f32 {

@@ -30,6 +30,8 @@ const TANH_NEAR: f32 = f32::from_bits(0x3f19_999a);
 const TANH_POLYNOMIAL: [f32; 5] = constants([0xbeaa_aa9f, 0x3e08_84df, 0xbd5c_4d5d, 0x3caa_61e1, 0xbbc1_43bb]);
 
 /// `1 / (1 + e^-x)`.
+///
+/// Error below 2.5 units of the last place from -88 on; below that, where the result ends as 0, below 3e-39.
 #[inline(always)]
 #[must_use]
 pub fn sigmoid<F: Float32>(x: f32) -> f32 {
@@ -37,6 +39,8 @@ pub fn sigmoid<F: Float32>(x: f32) -> f32 {
 }
 
 /// `x sigmoid(x)`, also called swish.
+///
+/// Error below 2.5 units of the last place from -88 on; below that, where the result ends as -0, below 3e-37.
 #[inline(always)]
 #[must_use]
 pub fn silu<F: Float32>(x: f32) -> f32 {
@@ -45,6 +49,9 @@ pub fn silu<F: Float32>(x: f32) -> f32 {
 
 /// The Gaussian error linear unit, in the approximation by tanh that most models mean by "gelu".
 /// Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016).
+///
+/// Error below 2.5 units of the last place from -1 on; below that, below 4.5e-8: far down the exponential magnifies
+/// the rounding of its argument, to 25 units at -5.
 #[inline(always)]
 #[must_use]
 pub fn gelu_tanh<F: Float32>(x: f32) -> f32 {
@@ -53,6 +60,8 @@ pub fn gelu_tanh<F: Float32>(x: f32) -> f32 {
 }
 
 /// The hyperbolic tangent.
+///
+/// Error below 1.5 units of the last place.
 #[inline(always)]
 #[must_use]
 pub fn tanh<F: Float32>(x: f32) -> f32 {
