@@ -21,9 +21,12 @@ pub(crate) fn load(gguf: Gguf, model: &ModelArgs, args: &ComputeArgs, wanted: us
             NumericsArg::F64 => Numerics::F64,
             NumericsArg::A8 => Numerics::A8,
         },
-        kv: match args.kv {
-            KvArg::F16 => KvType::F16,
-            KvArg::F32 => KvType::F32,
+        kv: match (args.kv, args.numerics) {
+            (Some(KvArg::F16), _) => KvType::F16,
+            (Some(KvArg::F32), _) => KvType::F32,
+            // What is asked about precision should not be answered by the cache's.
+            (None, NumericsArg::F32 | NumericsArg::F64) => KvType::F32,
+            (None, NumericsArg::V1 | NumericsArg::A8) => KvType::F16,
         },
         isa: Isa::parse(&args.isa).map_err(|error| Failure::Usage(format!("--isa: {error}")))?,
         threads: threads(args.threads),

@@ -11,29 +11,6 @@ use std::path::Path;
 /// A prompt or a template larger than this is a mistake: gigabytes of text are no prompt.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Templates for models that have none, by name; the texts are Jinja.
-const TEMPLATES: [(&str, &str); 3] = [
-    (
-        "chatml",
-        "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}\
-         {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-    ),
-    (
-        "llama3",
-        "{{ bos_token }}{% for message in messages %}\
-         {{ '<|start_header_id|>' + message.role + '<|end_header_id|>\n\n' + message.content | trim + '<|eot_id|>' }}{% endfor %}\
-         {% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
-    ),
-    (
-        "gemma",
-        "{{ bos_token }}{% set ns = namespace(before='') %}{% for message in messages %}\
-         {% if message.role == 'system' %}{% set ns.before = message.content | trim + '\n\n' %}{% else %}\
-         {% set role = 'model' if message.role == 'assistant' else message.role %}\
-         {{ '<start_of_turn>' + role + '\n' + ns.before + message.content | trim + '<end_of_turn>\n' }}{% set ns.before = '' %}\
-         {% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
-    ),
-];
-
 /// A text and where it came from, for errors.
 struct Source {
     name: String,
@@ -152,29 +129,33 @@ fn system(chat: &ChatArgs) -> Result<Option<Source>, Failure> {
     }
 }
 
+/// The model's own template, or the one that `--chat-template` names: a built-in one, another of the model's, or a file.
 fn template(chat: &ChatArgs, model: &ModelArgs, gguf: &Gguf, tokenizer: &Tokenizer) -> Result<ChatTemplate, Failure> {
+    let metadata = gguf.metadata();
     let Some(wanted) = &chat.chat_template else {
-        let source = gguf.metadata().str("tokenizer.chat_template").ok().flatten().unwrap_or_default();
-        return ChatTemplate::parse(source, None, None).map_err(|error| Failure::at(&model.path, error));
-    };
-    let source = match TEMPLATES.iter().find(|(name, _)| name == wanted) {
-        Some((name, text)) => Source { name: (*name).into(), bytes: text.as_bytes().to_vec() },
-        None => {
-            let path = Path::new(wanted);
-            let bytes = read(path).map_err(|error| {
-                Failure::Input(format!(
-                    "--chat-template: {error}; the names are chatml, llama3 and gemma, all else is a file"
-                ))
-            })?;
-            Source { name: wanted.clone(), bytes }
-        }
+        return ChatTemplate::from_metadata(metadata, tokenizer).map_err(|error| {
+            Failure::at(&model.path, format!("{error} with --chat-template, or apply none with --raw"))
+        });
     };
     let text = |id: Option<u32>| {
         let piece = id.and_then(|id| tokenizer.piece(id))?;
         Some(String::from_utf8_lossy(&piece).into_owned())
     };
-    ChatTemplate::parse(source.text()?, text(tokenizer.bos()).as_deref(), text(tokenizer.eos()).as_deref())
-        .map_err(|error| Failure::Input(format!("{}: {error}", source.name)))
+    let (bos, eos) = (text(tokenizer.bos()), text(tokenizer.eos()));
+    let (bos, eos) = (bos.as_deref(), eos.as_deref());
+    let template = if ChatTemplate::builtin_names().any(|name| name == wanted) {
+        ChatTemplate::builtin(wanted, bos, eos)
+    } else if ChatTemplate::names_in(metadata).contains(wanted) {
+        ChatTemplate::named_from_metadata(metadata, tokenizer, wanted)
+    } else {
+        let bytes = read(Path::new(wanted)).map_err(|error| {
+            let names: Vec<&str> = ChatTemplate::builtin_names().collect();
+            Failure::Input(format!("--chat-template {error}: give a file, or a name of {}", names.join(", ")))
+        })?;
+        let source = Source { name: wanted.clone(), bytes };
+        ChatTemplate::parse(source.text()?, bos, eos)
+    };
+    template.map_err(|error| Failure::Input(format!("--chat-template {wanted}: {error}")))
 }
 
 /// `\n`, `\t`, `\r`, `\\`, `\'` and `\"` become the characters; any other backslash stays.
@@ -210,12 +191,5 @@ mod tests {
         let source = Source { name: "x.txt".into(), bytes: b"ab\xffc".to_vec() };
         let error = source.text().expect_err("not UTF-8");
         assert_eq!(error.to_string(), "x.txt: byte 2 (0xff) is not UTF-8: convert the text to UTF-8");
-    }
-
-    #[test]
-    fn built_in_templates_parse() {
-        for (name, text) in TEMPLATES {
-            assert!(ChatTemplate::parse(text, Some("<s>"), Some("</s>")).is_ok(), "{name}");
-        }
     }
 }

@@ -199,8 +199,7 @@ mod tests {
                 assert!(matches!(error, ParamError::Range { .. }), "{error}");
             }
         }
-        let mut config = SamplerConfig::default();
-        config.repeat_penalty = 0.0;
+        let config = SamplerConfig { repeat_penalty: 0.0, ..SamplerConfig::default() };
         assert_eq!(
             config.validate(9).map_err(|e| e.to_string()),
             Err("repeat_penalty is 0: give a finite number above 0".to_owned())

@@ -30,9 +30,9 @@ pub(crate) struct ComputeArgs {
     /// Numerics: v1 is samebit's own; the others are slow and for study
     #[arg(long, value_enum, default_value_t = NumericsArg::V1, env = "SAMEBIT_NUMERICS")]
     pub(crate) numerics: NumericsArg,
-    /// Type of the key/value cache; part of the numerics
-    #[arg(long, value_enum, default_value_t = KvArg::F16, env = "SAMEBIT_KV")]
-    pub(crate) kv: KvArg,
+    /// Type of the key/value cache; part of the numerics. f16 unless --numerics is f32 or f64
+    #[arg(long, value_enum, env = "SAMEBIT_KV")]
+    pub(crate) kv: Option<KvArg>,
     /// Use nothing beyond this instruction set: reference, avx2, avx512, neon, or native (the best there is)
     #[arg(long, value_name = "ISA", default_value = "native", env = "SAMEBIT_ISA")]
     pub(crate) isa: String,

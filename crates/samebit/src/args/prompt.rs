@@ -10,7 +10,7 @@ pub(crate) struct PromptArgs {
     /// The prompt
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["file", "tokens"])]
     pub(crate) prompt: Option<String>,
-    /// Read the prompt from a file, byte for byte; `-` is standard input
+    /// Read the prompt from a file, byte for byte, the last line break included; `-` is standard input
     #[arg(short, long, value_name = "FILE", conflicts_with = "tokens")]
     pub(crate) file: Option<PathBuf>,
     /// The prompt as token ids, such as 1,2,3; nothing is added to them
@@ -61,7 +61,7 @@ pub(crate) struct ChatArgs {
     #[arg(long, visible_alias = "no-template", env = "SAMEBIT_RAW", value_parser = FalseyValueParser::new(),
           conflicts_with_all = ["system_prompt", "system_prompt_file"])]
     pub(crate) raw: bool,
-    /// Chat template instead of the model's: chatml, llama3, gemma, or a file with a Jinja template
+    /// Chat template instead of the model's: a built-in one (chatml, llama3, gemma, mistral-v7, …), another of the model's, or a file
     #[arg(long, value_name = "NAME|FILE", env = "SAMEBIT_CHAT_TEMPLATE")]
     pub(crate) chat_template: Option<String>,
 }

@@ -62,6 +62,9 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let wanted = if args.predict < 0 { tokens.len() } else { tokens.len().saturating_add(most) };
     let engine = engine::load(gguf, &args.model, &args.compute, wanted)?;
     let load = started.elapsed();
+    if verbosity.verbose {
+        output::note(false, &format!("{} loaded in {:.0} ms", args.model.path.display(), milliseconds(load)));
+    }
 
     let request = Request { max_tokens: most, sampler, stop_tokens: tokenizer.eog_ids(), ignore_eos: args.ignore_eos };
     let mut answer = Answer::new(&tokenizer, !args.json, verbosity);
@@ -180,8 +183,7 @@ impl<'a> Answer<'a> {
 impl Timings {
     fn line(&self) -> String {
         format!(
-            "load {:.0} ms; prompt {} tokens in {:.0} ms ({:.1}/s); answer {} tokens in {:.0} ms ({:.1}/s)",
-            self.load_ms,
+            "prompt {} tokens in {:.0} ms ({:.1}/s); answer {} tokens in {:.0} ms ({:.1}/s)",
             self.prompt_n,
             self.prompt_ms,
             self.prompt_per_second,

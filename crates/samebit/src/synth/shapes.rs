@@ -253,7 +253,7 @@ mod tests {
             let whole = find(&format!("{name}-256")).expect("listed");
             assert_eq!((whole.width % 256, whole.heads * whole.head_dim % 256), (0, 0), "{name}");
             let broken = find(&format!("{name}-288")).expect("listed");
-            assert!(broken.width > 256 && broken.width % 256 != 0);
+            assert!(broken.width > 256 && !broken.width.is_multiple_of(256));
         }
     }
 }

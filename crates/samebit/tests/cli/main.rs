@@ -1,0 +1,10 @@
+//! The command line as a user meets it: processes, exit codes, what is on stdout and what on stderr.
+
+mod inspect;
+mod logits;
+mod run;
+mod signals;
+mod support;
+mod synth;
+mod text;
+mod usage;
