@@ -44,10 +44,7 @@ fn check_all(dir: &Path) -> Result<bool, Error> {
         match check(&vocabulary) {
             Ok((texts, 0)) => println!("ok    {} {texts} texts", vocabulary.display()),
             Ok((texts, different)) => {
-                println!(
-                    "DIFF  {} {different} of {texts} texts",
-                    vocabulary.display()
-                );
+                println!("DIFF  {} {different} of {texts} texts", vocabulary.display());
                 all_equal = false;
             }
             Err(error) => {
@@ -76,10 +73,7 @@ fn check(vocabulary: &Path) -> Result<(usize, usize), Error> {
     }
     let mut different = 0;
     for (text, line) in texts.iter().zip(lines) {
-        let wanted = line
-            .split_whitespace()
-            .map(str::parse)
-            .collect::<Result<Vec<u32>, _>>()?;
+        let wanted = line.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?;
         let found = tokenizer.encode(text, EncodeOptions::default());
         if found != wanted {
             different += 1;

@@ -14,11 +14,7 @@ const LETTERS: [u16; 256] = {
     let mut letters = [0; 256];
     let (mut byte, mut next) = (0, 256);
     while byte < 256 {
-        letters[byte] = if stands_for_itself(byte as u8) {
-            byte as u16
-        } else {
-            next
-        };
+        letters[byte] = if stands_for_itself(byte as u8) { byte as u16 } else { next };
         next += !stands_for_itself(byte as u8) as u16;
         byte += 1;
     }
@@ -73,11 +69,7 @@ mod tests {
         let mut letters = Vec::new();
         (0..=255).for_each(|byte| push_letter(&mut letters, byte));
         assert_eq!(read(&letters), (0..=255).collect::<Vec<u8>>());
-        assert!(
-            String::from_utf8_lossy(&letters)
-                .chars()
-                .all(|c| !c.is_whitespace() && !c.is_control())
-        );
+        assert!(String::from_utf8_lossy(&letters).chars().all(|c| !c.is_whitespace() && !c.is_control()));
     }
 
     #[test]

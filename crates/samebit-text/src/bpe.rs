@@ -40,11 +40,7 @@ impl Bpe {
     ///
     /// # Errors
     /// A merge is not two texts with a space between them.
-    pub(crate) fn new(
-        spec: &'static Spec,
-        merges: &[Vec<u8>],
-        ids: &Ids,
-    ) -> Result<Self, TextError> {
+    pub(crate) fn new(spec: &'static Spec, merges: &[Vec<u8>], ids: &Ids) -> Result<Self, TextError> {
         let mut bpe = Bpe {
             pre: PreTokenizer::new(spec),
             spec,
@@ -53,9 +49,7 @@ impl Bpe {
             tokens: ids.len() as u32, // at most 2^30, checked with the vocabulary
             longest: ids.keys().map(|text| text.len()).max().unwrap_or(0),
             letters: Vec::new(),
-            bytes: (0..=255)
-                .map(|byte| byte_token(spec.spelling, byte, ids))
-                .collect(),
+            bytes: (0..=255).map(|byte| byte_token(spec.spelling, byte, ids)).collect(),
         };
         let mut joined = Vec::new();
         for (rank, merge) in merges.iter().enumerate() {
@@ -65,8 +59,7 @@ impl Bpe {
             joined.extend_from_slice(right);
             let pair = (bpe.intern(left, ids), bpe.intern(right, ids));
             let into = bpe.intern(&joined, ids);
-            let rank = u32::try_from(rank)
-                .map_err(|_| TextError::TooLarge(format!("{} merges", merges.len())))?;
+            let rank = u32::try_from(rank).map_err(|_| TextError::TooLarge(format!("{} merges", merges.len())))?;
             bpe.merges.entry(pair).or_insert((rank, into));
         }
         for byte in 0..=255 {
@@ -98,15 +91,11 @@ impl Bpe {
         let mut start = 0;
         for end in self.pre.cut(&code_points) {
             piece.clear();
-            code_points[start..end]
-                .iter()
-                .for_each(|&c| unicode::push_utf8(&mut piece, c));
+            code_points[start..end].iter().for_each(|&c| unicode::push_utf8(&mut piece, c));
             start = end;
             spelt.clear();
             match self.spec.spelling {
-                Spelling::Bytes => piece
-                    .iter()
-                    .for_each(|&byte| alphabet::push_letter(&mut spelt, byte)),
+                Spelling::Bytes => piece.iter().for_each(|&byte| alphabet::push_letter(&mut spelt, byte)),
                 Spelling::Plain => spelt.extend_from_slice(&piece),
             }
             match self.whole(&spelt, ids) {
@@ -118,11 +107,8 @@ impl Bpe {
 
     /// The token that a piece is as a whole, where that goes before merges.
     fn whole(&self, spelt: &[u8], ids: &Ids) -> Option<u32> {
-        let first = self.spec.ignore_merges
-            || self.spec.whole_line_feeds && spelt.iter().all(|&byte| byte == b'\n');
-        (first && spelt.len() <= self.longest)
-            .then(|| ids.get(spelt).copied())
-            .flatten()
+        let first = self.spec.ignore_merges || self.spec.whole_line_feeds && spelt.iter().all(|&byte| byte == b'\n');
+        (first && spelt.len() <= self.longest).then(|| ids.get(spelt).copied()).flatten()
     }
 
     fn encode_piece(&self, spelt: &[u8], ids: &Ids, out: &mut Vec<u32>) {
@@ -135,30 +121,20 @@ impl Bpe {
         }));
         row.merge_all(|pair| {
             let &(rank, into) = self.merges.get(&pair.pieces)?;
-            Some(Merge {
-                key: Reverse(rank),
-                into,
-            })
+            Some(Merge { key: Reverse(rank), into })
         });
         for (symbol, start, len) in row.remaining() {
             if symbol < self.tokens {
                 out.push(symbol);
             } else {
-                out.extend(
-                    spelt[start..start + len]
-                        .iter()
-                        .filter_map(|&byte| self.bytes[usize::from(byte)]),
-                );
+                out.extend(spelt[start..start + len].iter().filter_map(|&byte| self.bytes[usize::from(byte)]));
             }
         }
     }
 
     /// The symbol of one character.
     fn symbol(&self, character: &[u8], ids: &Ids) -> Symbol {
-        ids.get(character)
-            .or_else(|| self.others.get(character))
-            .copied()
-            .unwrap_or(UNKNOWN)
+        ids.get(character).or_else(|| self.others.get(character)).copied().unwrap_or(UNKNOWN)
     }
 }
 

@@ -13,12 +13,7 @@ pub(crate) fn byte_of(text: &[u8]) -> u8 {
 pub(crate) fn clean_spaces(text: &[u8]) -> Vec<u8> {
     let text = drop_spaces(text, |rest| matches!(rest, [b'?' | b'!' | b'.' | b',', ..]));
     let text = close_apostrophes(&text);
-    drop_spaces(&text, |rest| {
-        matches!(
-            rest,
-            [b'\'', b's' | b'm', ..] | [b'\'', b'r' | b'v', b'e', ..]
-        )
-    })
+    drop_spaces(&text, |rest| matches!(rest, [b'\'', b's' | b'm', ..] | [b'\'', b'r' | b'v', b'e', ..]))
 }
 
 /// Drops each space that joins what follows it.
@@ -60,14 +55,10 @@ mod tests {
 
     #[test]
     fn spaces_before_punctuation() {
-        let clean =
-            |text: &str| String::from_utf8_lossy(&clean_spaces(text.as_bytes())).into_owned();
+        let clean = |text: &str| String::from_utf8_lossy(&clean_spaces(text.as_bytes())).into_owned();
         assert_eq!(clean("Well , what ?  !"), "Well, what? !");
         assert_eq!(clean("a ' b ' ' c"), "a'b'' c");
-        assert_eq!(
-            clean("I 'm, you 're, he 's, they 'll, I 'd 'v"),
-            "I'm, you're, he's, they 'll, I 'd 'v"
-        );
+        assert_eq!(clean("I 'm, you 're, he 's, they 'll, I 'd 'v"), "I'm, you're, he's, they 'll, I 'd 'v");
         assert_eq!(clean(""), "");
         assert_eq!(clean(" ."), ".");
     }

@@ -20,9 +20,7 @@ pub enum TextError {
     )]
     PreTokenizer(String),
     /// An array of per-token values is shorter than the list of tokens.
-    #[error(
-        "{key} has {found} entries for {tokens} tokens: the file was made wrongly, convert the model again"
-    )]
+    #[error("{key} has {found} entries for {tokens} tokens: the file was made wrongly, convert the model again")]
     Count {
         /// The GGUF key.
         key: &'static str,
@@ -32,14 +30,10 @@ pub enum TextError {
         tokens: usize,
     },
     /// More tokens, or longer ones, than ids and offsets have room for.
-    #[error(
-        "the vocabulary has {0}, which is over the limit: the file was made wrongly, convert the model again"
-    )]
+    #[error("the vocabulary has {0}, which is over the limit: the file was made wrongly, convert the model again")]
     TooLarge(String),
     /// Two tokens have one text.
-    #[error(
-        "tokens {first} and {second} have the same text: the file was made wrongly, convert the model again"
-    )]
+    #[error("tokens {first} and {second} have the same text: the file was made wrongly, convert the model again")]
     DuplicateToken {
         /// The smaller id.
         first: u32,
@@ -50,19 +44,13 @@ pub enum TextError {
     #[error("tokenizer.ggml.merges is missing: the file was made wrongly, convert the model again")]
     NoMerges,
     /// A merge is not two pieces with a space between them.
-    #[error(
-        "tokenizer.ggml.merges[{0}] is not a pair of pieces: the file was made wrongly, convert the model again"
-    )]
+    #[error("tokenizer.ggml.merges[{0}] is not a pair of pieces: the file was made wrongly, convert the model again")]
     Merge(usize),
     /// A score is not a number.
-    #[error(
-        "tokenizer.ggml.scores[{0}] is NaN: the file was made wrongly, convert the model again"
-    )]
+    #[error("tokenizer.ggml.scores[{0}] is NaN: the file was made wrongly, convert the model again")]
     Score(usize),
     /// A token id beyond the vocabulary.
-    #[error(
-        "token {id} is outside the vocabulary of {vocab_size}: give ids that this model's tokenizer made"
-    )]
+    #[error("token {id} is outside the vocabulary of {vocab_size}: give ids that this model's tokenizer made")]
     TokenId {
         /// The id given.
         id: u32,

@@ -35,6 +35,7 @@ mod unicode;
 mod vocab;
 
 pub use error::TextError;
+pub use pretokenizer::table::pretokenizer_names;
 pub use special::SpecialIds;
 pub use stream::StreamDecoder;
 pub use tokenizer::{DecodeOptions, EncodeOptions, Tokenizer};

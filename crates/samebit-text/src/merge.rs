@@ -57,9 +57,8 @@ impl Row {
     /// once it comes to be.
     pub(crate) fn merge_all<K: Ord>(&mut self, mut merge: impl FnMut(Pair) -> Option<Merge<K>>) {
         let pairs = 1..self.pieces.len();
-        let mut candidates: BinaryHeap<_> = pairs
-            .filter_map(|right| self.candidate(right - 1, right, &mut merge))
-            .collect();
+        let mut candidates: BinaryHeap<_> =
+            pairs.filter_map(|right| self.candidate(right - 1, right, &mut merge)).collect();
         while let Some(best) = candidates.pop() {
             let (left, right) = (best.leftmost.0, best.right);
             if (self.pieces[left], self.pieces[right]) != best.was {
@@ -87,26 +86,15 @@ impl Row {
         merge: &mut impl FnMut(Pair) -> Option<Merge<K>>,
     ) -> Option<Candidate<K>> {
         let was = (self.pieces[left], self.pieces[right]);
-        let pair = Pair {
-            pieces: was,
-            start: self.starts[left],
-            len: self.lens[left] + self.lens[right],
-        };
+        let pair = Pair { pieces: was, start: self.starts[left], len: self.lens[left] + self.lens[right] };
         let Merge { key, into } = merge(pair)?;
-        Some(Candidate {
-            key,
-            leftmost: Reverse(left),
-            right,
-            was,
-            into,
-        })
+        Some(Candidate { key, leftmost: Reverse(left), right, was, into })
     }
 
     /// What is left: `(piece, start, length)` in order, start and length in bytes.
     pub(crate) fn remaining(&self) -> impl Iterator<Item = (u32, usize, usize)> + '_ {
         let all = self.pieces.iter().zip(&self.starts).zip(&self.lens);
-        all.filter(|&((&piece, _), _)| piece != GONE)
-            .map(|((&piece, &start), &len)| (piece, start, len))
+        all.filter(|&((&piece, _), _)| piece != GONE).map(|((&piece, &start), &len)| (piece, start, len))
     }
 }
 
@@ -129,10 +117,7 @@ mod tests {
         let mut row = Row::new(text.bytes().map(|b| (u32::from(b - b'a'), 1)));
         row.merge_all(|pair| {
             let at = rules.iter().position(|&(l, r, _)| (l, r) == pair.pieces)?;
-            Some(Merge {
-                key: Reverse(at),
-                into: rules[at].2,
-            })
+            Some(Merge { key: Reverse(at), into: rules[at].2 })
         });
         row.remaining().collect()
     }
@@ -140,24 +125,15 @@ mod tests {
     #[test]
     fn best_first_then_leftmost() {
         // ab before bc, though bc comes first in the text "bcab".
-        assert_eq!(
-            merged("abc", &[(1, 2, 30), (0, 1, 31)]),
-            [(0, 0, 1), (30, 1, 2)]
-        );
+        assert_eq!(merged("abc", &[(1, 2, 30), (0, 1, 31)]), [(0, 0, 1), (30, 1, 2)]);
         assert_eq!(merged("aaa", &[(0, 0, 30)]), [(30, 0, 2), (0, 2, 1)]);
-        assert_eq!(
-            merged("aaaaa", &[(0, 0, 30), (30, 30, 31)]),
-            [(31, 0, 4), (0, 4, 1)]
-        );
+        assert_eq!(merged("aaaaa", &[(0, 0, 30), (30, 30, 31)]), [(31, 0, 4), (0, 4, 1)]);
         assert_eq!(merged("", &[]), []);
     }
 
     #[test]
     fn a_pair_that_changed_is_not_merged() {
         // "abc": ab is merged first, so that the waiting bc is void.
-        assert_eq!(
-            merged("abc", &[(0, 1, 30), (1, 2, 31)]),
-            [(30, 0, 2), (2, 2, 1)]
-        );
+        assert_eq!(merged("abc", &[(0, 1, 30), (1, 2, 31)]), [(30, 0, 2), (2, 2, 1)]);
     }
 }

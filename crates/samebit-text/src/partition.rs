@@ -35,17 +35,9 @@ impl Partition {
 
     /// Takes out each token in turn, from the left, from what the longer ones left of the text.
     pub(crate) fn split(&self, text: &[u8], parse_special: bool) -> Vec<Fragment> {
-        let mut fragments = if text.is_empty() {
-            Vec::new()
-        } else {
-            vec![Fragment::Text(0, text.len())]
-        };
+        let mut fragments = if text.is_empty() { Vec::new() } else { vec![Fragment::Text(0, text.len())] };
         let present = Pairs::of(text);
-        for sought in self
-            .sought
-            .iter()
-            .filter(|sought| parse_special || !sought.only_parsed)
-        {
+        for sought in self.sought.iter().filter(|sought| parse_special || !sought.only_parsed) {
             if !present.may_hold(&sought.text) {
                 continue;
             }
@@ -58,12 +50,7 @@ impl Partition {
     }
 }
 
-fn split_by(
-    sought: &Sought,
-    finder: &Finder<'_>,
-    text: &[u8],
-    fragments: &[Fragment],
-) -> Vec<Fragment> {
+fn split_by(sought: &Sought, finder: &Finder<'_>, text: &[u8], fragments: &[Fragment]) -> Vec<Fragment> {
     let mut out = Vec::with_capacity(fragments.len() + 2);
     for &fragment in fragments {
         let Fragment::Text(mut start, end) = fragment else {
@@ -125,9 +112,7 @@ impl Pairs {
     }
 
     fn may_hold(&self, text: &[u8]) -> bool {
-        text.windows(2)
-            .map(Self::bit)
-            .all(|bit| self.seen[bit / 64] >> (bit % 64) & 1 != 0)
+        text.windows(2).map(Self::bit).all(|bit| self.seen[bit / 64] >> (bit % 64) & 1 != 0)
     }
 }
 
@@ -136,61 +121,35 @@ mod tests {
     use super::*;
 
     fn sought(id: u32, text: &str) -> Sought {
-        Sought {
-            id,
-            text: text.as_bytes().into(),
-            only_parsed: false,
-            strip_left: false,
-            strip_right: false,
-        }
+        Sought { id, text: text.as_bytes().into(), only_parsed: false, strip_left: false, strip_right: false }
     }
 
     #[test]
     fn longer_tokens_go_first_wherever_they_are() {
         let partition = Partition::new(vec![sought(1, "ab"), sought(2, "bcd")]);
-        assert_eq!(
-            partition.split(b"abcdab", false),
-            [Fragment::Text(0, 1), Fragment::Token(2), Fragment::Token(1)]
-        );
+        assert_eq!(partition.split(b"abcdab", false), [Fragment::Text(0, 1), Fragment::Token(2), Fragment::Token(1)]);
     }
 
     #[test]
     fn repeats_do_not_overlap() {
         let partition = Partition::new(vec![sought(1, "aa")]);
-        assert_eq!(
-            partition.split(b"aaaaa", false),
-            [Fragment::Token(1), Fragment::Token(1), Fragment::Text(4, 5)]
-        );
+        assert_eq!(partition.split(b"aaaaa", false), [Fragment::Token(1), Fragment::Token(1), Fragment::Text(4, 5)]);
         assert_eq!(partition.split(b"", true), []);
     }
 
     #[test]
     fn control_tokens_only_where_parsed() {
-        let partition = Partition::new(vec![Sought {
-            only_parsed: true,
-            ..sought(7, "<s>")
-        }]);
+        let partition = Partition::new(vec![Sought { only_parsed: true, ..sought(7, "<s>") }]);
         assert_eq!(partition.split(b"<s>x", false), [Fragment::Text(0, 4)]);
-        assert_eq!(
-            partition.split(b"<s>x", true),
-            [Fragment::Token(7), Fragment::Text(3, 4)]
-        );
+        assert_eq!(partition.split(b"<s>x", true), [Fragment::Token(7), Fragment::Text(3, 4)]);
     }
 
     #[test]
     fn white_space_goes_along() {
-        let partition = Partition::new(vec![Sought {
-            strip_left: true,
-            strip_right: true,
-            ..sought(7, "<m>")
-        }]);
+        let partition = Partition::new(vec![Sought { strip_left: true, strip_right: true, ..sought(7, "<m>") }]);
         assert_eq!(
             partition.split(b"a \t<m>\n b", false),
-            [
-                Fragment::Text(0, 1),
-                Fragment::Token(7),
-                Fragment::Text(8, 9)
-            ]
+            [Fragment::Text(0, 1), Fragment::Token(7), Fragment::Text(8, 9)]
         );
         assert_eq!(partition.split(b" <m> ", false), [Fragment::Token(7)]);
     }

@@ -121,13 +121,7 @@ const FIM_MIDDLE: &[&str] = &[
     "<|middle|>",
 ];
 const FIM_PAD: &[&str] = &["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"];
-const FIM_REPO: &[&str] = &[
-    "<|fim_repo|>",
-    "<|repo_name|>",
-    "<fim-repo>",
-    "<REPO>",
-    "<reponame>",
-];
+const FIM_REPO: &[&str] = &["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"];
 const FIM_SEPARATOR: &[&str] = &["<|file_sep|>"];
 
 /// Texts that end a generation wherever a vocabulary has them.
@@ -171,9 +165,7 @@ pub(crate) fn resolve(vocab: &Vocab, ids: &Ids, defaults: DefaultIds) -> Roles {
     let mut roles = Roles {
         ids: stated(vocab, defaults),
         end_of_generation: BTreeSet::new(),
-        attributes: (0..vocab.tokens.len())
-            .map(|id| attributes_of(vocab.token_type(id)))
-            .collect(),
+        attributes: (0..vocab.tokens.len()).map(|id| attributes_of(vocab.token_type(id))).collect(),
     };
     roles.detect_by_text(ids);
     roles.collect_ends(ids);
@@ -183,20 +175,13 @@ pub(crate) fn resolve(vocab: &Vocab, ids: &Ids, defaults: DefaultIds) -> Roles {
 }
 
 fn attributes_of(kind: TokenType) -> Attributes {
-    Attributes {
-        kind,
-        control: kind == TokenType::Control,
-        strip_left: false,
-        strip_right: false,
-    }
+    Attributes { kind, control: kind == TokenType::Control, strip_left: false, strip_right: false }
 }
 
 /// What the file states, or else the defaults; ids beyond the vocabulary do not count.
 fn stated(vocab: &Vocab, defaults: DefaultIds) -> SpecialIds {
     let within = |id: &u32| (*id as usize) < vocab.tokens.len();
-    let or = |stated: Option<u32>, default: Option<u32>| {
-        stated.filter(within).or(default.filter(within))
-    };
+    let or = |stated: Option<u32>, default: Option<u32>| stated.filter(within).or(default.filter(within));
     let stated = &vocab.ids;
     SpecialIds {
         bos: or(stated.bos, defaults.bos),
@@ -249,14 +234,7 @@ impl Roles {
             self.attributes[id as usize] = attributes_of(TokenType::UserDefined);
         }
         let by_role = &self.ids;
-        let by_role = [
-            by_role.fim_pad,
-            by_role.fim_repo,
-            by_role.fim_separator,
-            by_role.eos,
-            by_role.eot,
-            by_role.eom,
-        ];
+        let by_role = [by_role.fim_pad, by_role.fim_repo, by_role.fim_separator, by_role.eos, by_role.eot, by_role.eom];
         self.end_of_generation.extend(by_role.into_iter().flatten());
     }
 
@@ -265,9 +243,7 @@ impl Roles {
         let ending = |text: &str| find(ids, text).filter(|id| self.end_of_generation.contains(id));
         let calls = ending("<|call|>").or(ending("<|calls|>")).is_some();
         let harmony = calls && (ending("<|return|>").is_some() || ending("<|flush|>").is_some());
-        let plain_s = ending("<|tool_response>")
-            .or(ending("<|plamo:eos|>"))
-            .is_some();
+        let plain_s = ending("<|tool_response>").or(ending("<|plamo:eos|>")).is_some();
         let end = ending("<|end|>").filter(|_| harmony);
         let s = ending("</s>").filter(|_| plain_s);
         for (id, kind) in [(end, TokenType::UserDefined), (s, TokenType::Normal)] {
@@ -282,24 +258,13 @@ impl Roles {
 /// Tokens that take white space along, in the models whose converters could not say so.
 fn strip_spaces(vocab: &Vocab, ids: &Ids, attributes: &mut [Attributes]) {
     let name = vocab.name.to_ascii_lowercase();
-    let mask = if ["jina-v2-de", "jina-v2-es", "jina-v2-code"]
-        .iter()
-        .any(|pre| vocab.pre.contains(pre))
-    {
+    let mask = if ["jina-v2-de", "jina-v2-es", "jina-v2-code"].iter().any(|pre| vocab.pre.contains(pre)) {
         Some("<mask>")
     } else if name.contains("phi-3") || name.contains("phi3") {
-        for attributes in attributes
-            .iter_mut()
-            .filter(|attributes| attributes.is_verbatim())
-        {
+        for attributes in attributes.iter_mut().filter(|attributes| attributes.is_verbatim()) {
             attributes.strip_right = true;
         }
-        for (text, strip) in [
-            ("</s>", true),
-            ("<unk>", false),
-            ("<s>", false),
-            ("<|endoftext|>", false),
-        ] {
+        for (text, strip) in [("</s>", true), ("<unk>", false), ("<s>", false), ("<|endoftext|>", false)] {
             if let Some(id) = find(ids, text) {
                 attributes[id as usize].strip_right = strip;
             }

@@ -54,17 +54,9 @@ impl Spm {
         let longest = ids.keys().map(|text| text.len()).max().unwrap_or(0);
         let byte = |byte: u8| {
             let by_name = ids.get(format!("<0x{byte:02X}>").as_bytes());
-            by_name
-                .or_else(|| ids.get(&[byte][..]))
-                .copied()
-                .or(unknown)
+            by_name.or_else(|| ids.get(&[byte][..])).copied().or(unknown)
         };
-        Spm {
-            scores,
-            longest,
-            bytes: (0..=255).map(byte).collect(),
-            neighbours: Neighbours::of(ids.keys()),
-        }
+        Spm { scores, longest, bytes: (0..=255).map(byte).collect(), neighbours: Neighbours::of(ids.keys()) }
     }
 
     /// Appends the tokens of `text`, which holds no special tokens. Bytes that are not UTF-8 are kept.
@@ -91,18 +83,11 @@ impl Spm {
             }
             let &into = ids.get(&text[pair.start..pair.start + pair.len])?;
             let score = self.scores.get(into as usize).copied().unwrap_or(0.0);
-            Some(Merge {
-                key: Score(score),
-                into,
-            })
+            Some(Merge { key: Score(score), into })
         });
         for (id, start, len) in row.remaining() {
             if id == UNKNOWN {
-                out.extend(
-                    text[start..start + len]
-                        .iter()
-                        .filter_map(|&byte| self.bytes[usize::from(byte)]),
-                );
+                out.extend(text[start..start + len].iter().filter_map(|&byte| self.bytes[usize::from(byte)]));
             } else {
                 out.push(id);
             }
@@ -156,21 +141,13 @@ impl Neighbours {
 /// The unit at a place, and its length.
 fn unit(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
-    if rest.starts_with(SPACE) {
-        Some((UNITS - 1, SPACE.len()))
-    } else {
-        Some((usize::from(*rest.first()?), 1))
-    }
+    if rest.starts_with(SPACE) { Some((UNITS - 1, SPACE.len())) } else { Some((usize::from(*rest.first()?), 1)) }
 }
 
 /// The last unit of the character at a place.
 fn last_unit(text: &[u8], at: usize) -> Option<usize> {
     let character = &text[at..at + claimed_len(text, at)?];
-    if character == SPACE {
-        Some(UNITS - 1)
-    } else {
-        character.last().copied().map(usize::from)
-    }
+    if character == SPACE { Some(UNITS - 1) } else { character.last().copied().map(usize::from) }
 }
 
 /// The length of the character at a place, as its first byte claims it, within the text.
@@ -216,20 +193,13 @@ mod tests {
     #[test]
     fn spaces_there_and_back() {
         assert_eq!(escape_spaces(b"a  b"), "a\u{2581}\u{2581}b".as_bytes());
-        assert_eq!(
-            unescape_spaces("\u{2581}a\u{2581}\u{2582}".as_bytes()),
-            " a \u{2582}".as_bytes()
-        );
+        assert_eq!(unescape_spaces("\u{2581}a\u{2581}\u{2582}".as_bytes()), " a \u{2582}".as_bytes());
         assert_eq!(unescape_spaces(b"\xe2\x96"), b"\xe2\x96");
     }
 
     #[test]
     fn texts_are_cut_where_no_token_reaches_across() {
-        let tokens: [Box<[u8]>; 3] = [
-            "\u{2581}a".as_bytes().into(),
-            (*b"ab").into(),
-            (*b"\xe3\x81\x82").into(),
-        ];
+        let tokens: [Box<[u8]>; 3] = ["\u{2581}a".as_bytes().into(), (*b"ab").into(), (*b"\xe3\x81\x82").into()];
         let neighbours = Neighbours::of(tokens.iter());
         let text = escape_spaces("ab ab\u{3042}\u{3042}a".as_bytes());
         let cuts = std::iter::successors(Some(0), |&start| neighbours.next_cut(&text, start));

@@ -19,11 +19,7 @@ impl<'a> StreamDecoder<'a> {
     /// A stream that prints special tokens as nothing.
     #[must_use]
     pub fn new(tokenizer: &'a Tokenizer) -> Self {
-        StreamDecoder {
-            tokenizer,
-            special: false,
-            pending: Vec::new(),
-        }
+        StreamDecoder { tokenizer, special: false, pending: Vec::new() }
     }
 
     /// Prints special tokens too.
@@ -35,8 +31,7 @@ impl<'a> StreamDecoder<'a> {
 
     /// The text that `id` completes. An id outside the vocabulary has none.
     pub fn push(&mut self, id: u32) -> String {
-        self.pending
-            .extend_from_slice(self.tokenizer.shown(id, self.special).unwrap_or_default());
+        self.pending.extend_from_slice(self.tokenizer.shown(id, self.special).unwrap_or_default());
         self.take(false)
     }
 

@@ -92,18 +92,8 @@ struct Defaults {
 fn defaults(vocab: &Vocab) -> Result<Defaults, TextError> {
     let name = match vocab.model.as_str() {
         "llama" => {
-            let ids = DefaultIds {
-                bos: Some(1),
-                eos: Some(2),
-                unknown: Some(0),
-            };
-            return Ok(Defaults {
-                ids,
-                add_bos: true,
-                add_space_prefix: true,
-                clean_spaces: false,
-                pre: None,
-            });
+            let ids = DefaultIds { bos: Some(1), eos: Some(2), unknown: Some(0) };
+            return Ok(Defaults { ids, add_bos: true, add_space_prefix: true, clean_spaces: false, pre: None });
         }
         "gpt2" => vocab.pre.as_str(),
         "gemma4" => "gemma4",
@@ -112,11 +102,7 @@ fn defaults(vocab: &Vocab) -> Result<Defaults, TextError> {
     let spec = table::find(name).ok_or_else(|| TextError::PreTokenizer(name.to_owned()))?;
     // GPT-2's own numbers; llama.cpp gives them to every such vocabulary.
     let gpt2 = Some(11).filter(|_| vocab.model == "gpt2");
-    let ids = DefaultIds {
-        bos: gpt2.filter(|_| !spec.no_default_bos),
-        eos: gpt2,
-        unknown: None,
-    };
+    let ids = DefaultIds { bos: gpt2.filter(|_| !spec.no_default_bos), eos: gpt2, unknown: None };
     Ok(Defaults {
         ids,
         add_bos: spec.add_bos,
@@ -148,11 +134,7 @@ impl Tokenizer {
         let force_bos = defaults.pre.is_some_and(|spec| spec.force_bos);
         let kind = match defaults.pre {
             Some(spec) => Kind::Bpe(Bpe::new(spec, merges(&vocab)?, &ids)?),
-            None => Kind::Spm(Spm::new(
-                std::mem::take(&mut vocab.scores),
-                &ids,
-                roles.ids.unknown,
-            )),
+            None => Kind::Spm(Spm::new(std::mem::take(&mut vocab.scores), &ids, roles.ids.unknown)),
         };
         Ok(Tokenizer {
             texts: printed(&vocab.tokens, &roles.attributes, escape_spaces),
@@ -209,38 +191,32 @@ impl Tokenizer {
     /// An id is outside the vocabulary.
     pub fn decode(&self, tokens: &[u32], options: DecodeOptions) -> Result<Vec<u8>, TextError> {
         let (mut tokens, mut remove_space) = (tokens, self.add_space_prefix);
-        if options.remove_special && self.add_bos && tokens.first().copied() == self.roles.bos {
-            if let Some((_, rest)) = tokens.split_first() {
-                (tokens, remove_space) = (rest, false);
-            }
+        if options.remove_special
+            && self.add_bos
+            && let Some((&first, rest)) = tokens.split_first()
+            && Some(first) == self.roles.bos
+        {
+            (tokens, remove_space) = (rest, false);
         }
-        if options.remove_special && self.add_eos && tokens.last().copied() == self.roles.eos {
-            tokens = tokens.split_last().map_or(tokens, |(_, rest)| rest);
+        if options.remove_special
+            && self.add_eos
+            && let Some((&last, rest)) = tokens.split_last()
+            && Some(last) == self.roles.eos
+        {
+            tokens = rest;
         }
         let mut out = Vec::with_capacity(tokens.len() * 4);
         for &id in tokens {
             let piece = self.shown(id, options.unparse_special)?;
-            out.extend_from_slice(
-                piece
-                    .strip_prefix(b" ")
-                    .filter(|_| remove_space)
-                    .unwrap_or(piece),
-            );
+            out.extend_from_slice(piece.strip_prefix(b" ").filter(|_| remove_space).unwrap_or(piece));
             remove_space = false;
         }
-        Ok(if options.clean_spaces && self.clean_spaces {
-            detokenize::clean_spaces(&out)
-        } else {
-            out
-        })
+        Ok(if options.clean_spaces && self.clean_spaces { detokenize::clean_spaces(&out) } else { out })
     }
 
     /// What a token prints as; nothing for a special token unless these are shown.
     pub(crate) fn shown(&self, id: u32, special: bool) -> Result<&[u8], TextError> {
-        let piece = self.texts.get(id).ok_or(TextError::TokenId {
-            id,
-            vocab_size: self.vocab_size(),
-        })?;
+        let piece = self.texts.get(id).ok_or(TextError::TokenId { id, vocab_size: self.vocab_size() })?;
         let hidden = !special && self.attributes[id as usize].is_special();
         Ok(if hidden { b"" } else { piece })
     }
@@ -260,17 +236,13 @@ impl Tokenizer {
     /// What a token is for, as the file says.
     #[must_use]
     pub fn token_type(&self, id: u32) -> Option<TokenType> {
-        self.attributes
-            .get(id as usize)
-            .map(|attributes| attributes.kind)
+        self.attributes.get(id as usize).map(|attributes| attributes.kind)
     }
 
     /// Whether a token is a control token: by its type, or by its text.
     #[must_use]
     pub fn is_control(&self, id: u32) -> bool {
-        self.attributes
-            .get(id as usize)
-            .is_some_and(|attributes| attributes.control)
+        self.attributes.get(id as usize).is_some_and(|attributes| attributes.control)
     }
 
     /// The token that begins a text.
@@ -334,10 +306,7 @@ impl std::fmt::Debug for Tokenizer {
             Kind::Bpe(_) => "BPE",
             Kind::Spm(_) => "SPM",
         };
-        f.debug_struct("Tokenizer")
-            .field("kind", &kind)
-            .field("vocab_size", &self.vocab_size())
-            .finish_non_exhaustive()
+        f.debug_struct("Tokenizer").field("kind", &kind).field("vocab_size", &self.vocab_size()).finish_non_exhaustive()
     }
 }
 
@@ -373,17 +342,12 @@ fn sought(tokens: &[Vec<u8>], attributes: &[Attributes]) -> Vec<Sought> {
         strip_left: attributes.strip_left,
         strip_right: attributes.strip_right,
     };
-    all.filter(|(_, (_, attributes))| attributes.is_verbatim())
-        .map(sought)
-        .collect()
+    all.filter(|(_, (_, attributes))| attributes.is_verbatim()).map(sought).collect()
 }
 
 /// What each token prints as.
 fn printed(tokens: &[Vec<u8>], attributes: &[Attributes], escape_spaces: bool) -> Texts {
-    let mut texts = Texts {
-        bytes: Vec::new(),
-        ends: Vec::with_capacity(tokens.len()),
-    };
+    let mut texts = Texts { bytes: Vec::new(), ends: Vec::with_capacity(tokens.len()) };
     for (text, attributes) in tokens.iter().zip(attributes) {
         match attributes.kind {
             _ if attributes.is_verbatim() => texts.bytes.extend_from_slice(text),

@@ -99,30 +99,19 @@ impl Vocab {
     /// A key is missing or of another type, or there are fewer scores or types than tokens.
     pub fn from_metadata(metadata: &Metadata) -> Result<Vocab, TextError> {
         let model_key = "tokenizer.ggml.model";
-        let model = metadata
-            .str(model_key)?
-            .ok_or_else(|| metadata.missing(model_key))?;
+        let model = metadata.str(model_key)?.ok_or_else(|| metadata.missing(model_key))?;
         if !crate::tokenizer::is_supported(model) {
             return Err(TextError::Model(model.to_owned()));
         }
-        let tokens = metadata
-            .array_str(TOKENS)?
-            .ok_or_else(|| metadata.missing(TOKENS))?;
+        let tokens = metadata.array_str(TOKENS)?.ok_or_else(|| metadata.missing(TOKENS))?;
         let types = metadata.array_i32(TYPES)?.unwrap_or_default();
         let vocab = Vocab {
             model: model.to_owned(),
-            pre: metadata
-                .str("tokenizer.ggml.pre")?
-                .unwrap_or_default()
-                .to_owned(),
-            name: String::from_utf8_lossy(metadata.bytes("general.name")?.unwrap_or_default())
-                .into_owned(),
+            pre: metadata.str("tokenizer.ggml.pre")?.unwrap_or_default().to_owned(),
+            name: String::from_utf8_lossy(metadata.bytes("general.name")?.unwrap_or_default()).into_owned(),
             tokens: owned(tokens),
             scores: scores(metadata)?,
-            types: types
-                .iter()
-                .map(|&number| TokenType::from_number(number))
-                .collect(),
+            types: types.iter().map(|&number| TokenType::from_number(number)).collect(),
             merges: metadata.array_str("tokenizer.ggml.merges")?.map(owned),
             ids: stated_ids(metadata)?,
             add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?,
@@ -130,18 +119,10 @@ impl Vocab {
             add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix")?,
         };
         if vocab.scores.is_empty() && metadata.contains(SCORES) && !vocab.tokens.is_empty() {
-            return Err(TextError::Count {
-                key: SCORES,
-                found: 0,
-                tokens: vocab.tokens.len(),
-            });
+            return Err(TextError::Count { key: SCORES, found: 0, tokens: vocab.tokens.len() });
         }
         if vocab.types.is_empty() && metadata.contains(TYPES) && !vocab.tokens.is_empty() {
-            return Err(TextError::Count {
-                key: TYPES,
-                found: 0,
-                tokens: vocab.tokens.len(),
-            });
+            return Err(TextError::Count { key: TYPES, found: 0, tokens: vocab.tokens.len() });
         }
         vocab.check()?;
         Ok(vocab)

@@ -21,10 +21,7 @@ enum Listed {
 impl Class {
     /// The empty set.
     pub(crate) fn empty() -> Self {
-        Class {
-            symbols: [0; 3],
-            listed: Listed::None,
-        }
+        Class { symbols: [0; 3], listed: Listed::None }
     }
 
     /// The set of these symbols.
@@ -52,16 +49,9 @@ impl Class {
             "N" => Class::of((b'0'..=b'9').chain([NUMBER])),
             "L" | "Lu" | "Ll" | "Lt" | "Lm" | "Lo" => Class::of(letters.chain([LETTER])),
             "M" => Class::of([MARK]),
-            "P" => Class::of(
-                b"!\"#%&'()*,-./:;?@[\\]_{}"
-                    .iter()
-                    .copied()
-                    .chain([PUNCTUATION]),
-            ),
+            "P" => Class::of(b"!\"#%&'()*,-./:;?@[\\]_{}".iter().copied().chain([PUNCTUATION])),
             "S" => Class::of(b"$+<=>^`|~".iter().copied().chain([SYMBOL])),
-            "Han" => HAN.iter().fold(Class::empty(), |han, &(first, last)| {
-                han.union(Class::range(first, last))
-            }),
+            "Han" => HAN.iter().fold(Class::empty(), |han, &(first, last)| han.union(Class::range(first, last))),
             _ => return None,
         })
     }
@@ -85,9 +75,7 @@ impl Class {
             (mine, Listed::None) => mine,
             (Listed::None, theirs) => theirs,
             (Listed::Added(mine), Listed::Added(theirs)) => Listed::Added([mine, theirs].concat()),
-            _ => unreachable!(
-                "no pattern joins a complement of listed code points with others; a test reads all"
-            ),
+            _ => unreachable!("no pattern joins a complement of listed code points with others; a test reads all"),
         };
         self
     }
@@ -111,9 +99,7 @@ impl Class {
 
     /// Both cases of its ASCII letters.
     pub(crate) fn ignore_ascii_case(self) -> Self {
-        let cased = (b'A'..=b'Z')
-            .chain(b'a'..=b'z')
-            .filter(|c| self.contains(c ^ 0x20, 0));
+        let cased = (b'A'..=b'Z').chain(b'a'..=b'z').filter(|c| self.contains(c ^ 0x20, 0));
         let added = Class::of(cased);
         self.union(added)
     }
@@ -122,10 +108,7 @@ impl Class {
     pub(crate) fn contains(&self, symbol: Symbol, code_point: u32) -> bool {
         let by_symbol = self.symbols[usize::from(symbol) / 64] >> (symbol % 64) & 1 != 0;
         let within = |ranges: &[(u32, u32)]| {
-            symbol >= 128
-                && ranges
-                    .iter()
-                    .any(|&(first, last)| (first..=last).contains(&code_point))
+            symbol >= 128 && ranges.iter().any(|&(first, last)| (first..=last).contains(&code_point))
         };
         match &self.listed {
             Listed::None => by_symbol,
@@ -164,12 +147,8 @@ mod tests {
         let han = Class::property("Han").unwrap_or_else(Class::empty);
         let letters = Class::property("L").unwrap_or_else(Class::empty);
         let others = letters.intersection(han.clone().complement());
-        for (c, is_han, is_other) in [
-            ('日', true, false),
-            ('é', false, true),
-            ('a', false, true),
-            ('1', false, false),
-        ] {
+        for (c, is_han, is_other) in [('日', true, false), ('é', false, true), ('a', false, true), ('1', false, false)]
+        {
             assert_eq!((has(&han, c), has(&others, c)), (is_han, is_other), "{c}");
             assert_eq!(has(&han.clone().complement(), c), !is_han, "{c}");
         }
@@ -184,10 +163,7 @@ mod tests {
 
     #[test]
     fn every_ascii_character_has_the_category_it_should() {
-        let sets: Vec<Class> = ["N", "L", "M", "P", "S"]
-            .iter()
-            .filter_map(|name| Class::property(name))
-            .collect();
+        let sets: Vec<Class> = ["N", "L", "M", "P", "S"].iter().filter_map(|name| Class::property(name)).collect();
         for c in '\0'..='\x7f' {
             let count = sets.iter().filter(|set| has(set, c)).count();
             assert_eq!(count, usize::from(c.is_ascii_graphic()), "{c:?}");

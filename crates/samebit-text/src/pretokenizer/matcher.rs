@@ -22,10 +22,7 @@ impl Text<'_> {
     }
 
     pub(crate) fn slice(&self, from: usize, to: usize) -> Self {
-        Text {
-            code_points: &self.code_points[from..to],
-            symbols: &self.symbols[from..to],
-        }
+        Text { code_points: &self.code_points[from..to], symbols: &self.symbols[from..to] }
     }
 }
 
@@ -39,16 +36,9 @@ pub(crate) struct Scratch {
 }
 
 /// Calls `piece` with the end of each piece, in order: matches, and what lies between them.
-pub(crate) fn cut(
-    pattern: &Pattern,
-    text: Text<'_>,
-    scratch: &mut Scratch,
-    mut piece: impl FnMut(usize),
-) {
+pub(crate) fn cut(pattern: &Pattern, text: Text<'_>, scratch: &mut Scratch, mut piece: impl FnMut(usize)) {
     scratch.been.clear();
-    scratch
-        .been
-        .resize((pattern.memos * (text.len() + 1)).div_ceil(64), 0);
+    scratch.been.resize((pattern.memos * (text.len() + 1)).div_ceil(64), 0);
     let (mut cut_at, mut start) = (0, 0);
     while start < text.len() {
         match match_at(pattern, text, scratch, start) {
@@ -68,12 +58,7 @@ pub(crate) fn cut(
 }
 
 /// The end of the match that starts at `start`. No pattern matches the empty text, so it is beyond `start`.
-fn match_at(
-    pattern: &Pattern,
-    text: Text<'_>,
-    scratch: &mut Scratch,
-    start: usize,
-) -> Option<usize> {
+fn match_at(pattern: &Pattern, text: Text<'_>, scratch: &mut Scratch, start: usize) -> Option<usize> {
     scratch.untried.clear();
     scratch.untried.push((0, start));
     while let Some((mut step, mut at)) = scratch.untried.pop() {
@@ -83,19 +68,11 @@ fn match_at(
                 Step::Take(class) if next_is(text, at, |symbol, c| class.contains(symbol, c)) => {
                     (step, at) = (step + 1, at + 1);
                 }
-                Step::NotBefore(class)
-                    if !next_is(text, at, |symbol, c| class.contains(symbol, c)) =>
-                {
-                    step += 1
-                }
+                Step::NotBefore(class) if !next_is(text, at, |symbol, c| class.contains(symbol, c)) => step += 1,
                 Step::AtEnd if at == text.len() => step += 1,
                 Step::Take(_) | Step::NotBefore(_) | Step::AtEnd => break,
                 Step::Jump(target) => step = *target,
-                Step::Fork {
-                    first,
-                    second,
-                    memo,
-                } => {
+                Step::Fork { first, second, memo } => {
                     if let Some(memo) = memo {
                         let bit = memo * (text.len() + 1) + at;
                         let word = &mut scratch.been[bit / 64];

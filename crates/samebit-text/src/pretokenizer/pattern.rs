@@ -20,11 +20,7 @@ pub(crate) enum Step {
     /// Fails except at the very end.
     AtEnd,
     /// Tries `first`, then `second`. `memo` numbers the ones in loops.
-    Fork {
-        first: usize,
-        second: usize,
-        memo: Option<usize>,
-    },
+    Fork { first: usize, second: usize, memo: Option<usize> },
     /// Goes on elsewhere.
     Jump(usize),
     /// The match is complete.
@@ -57,19 +53,10 @@ impl Pattern {
     /// # Panics
     /// It is not in the dialect.
     pub(crate) fn new(source: &str) -> Self {
-        let mut reader = Reader {
-            rest: source.chars().peekable(),
-            ignore_case: false,
-        };
+        let mut reader = Reader { rest: source.chars().peekable(), ignore_case: false };
         let node = reader.choice();
-        assert!(
-            reader.rest.peek().is_none(),
-            "unbalanced ')' in pattern {source}"
-        );
-        let mut pattern = Pattern {
-            steps: Vec::new(),
-            memos: 0,
-        };
+        assert!(reader.rest.peek().is_none(), "unbalanced ')' in pattern {source}");
+        let mut pattern = Pattern { steps: Vec::new(), memos: 0 };
         pattern.lay_out(&node);
         pattern.steps.push(Step::Done);
         pattern
@@ -133,11 +120,7 @@ impl Pattern {
     /// Adds a fork whose first way is the next step; `aim` sets its second.
     fn push_fork(&mut self, memo: Option<usize>) -> usize {
         let at = self.steps.len();
-        self.steps.push(Step::Fork {
-            first: at + 1,
-            second: at,
-            memo,
-        });
+        self.steps.push(Step::Fork { first: at + 1, second: at, memo });
         at
     }
 
@@ -155,9 +138,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn next(&mut self) -> char {
-        self.rest
-            .next()
-            .unwrap_or_else(|| panic!("a pattern ends early"))
+        self.rest.next().unwrap_or_else(|| panic!("a pattern ends early"))
     }
 
     fn take_if(&mut self, wanted: char) -> bool {
@@ -169,11 +150,7 @@ impl Reader<'_> {
         while self.take_if('|') {
             ways.push(self.sequence());
         }
-        if ways.len() == 1 {
-            ways.remove(0)
-        } else {
-            Node::Choice(ways)
-        }
+        if ways.len() == 1 { ways.remove(0) } else { Node::Choice(ways) }
     }
 
     fn sequence(&mut self) -> Node {
@@ -198,11 +175,7 @@ impl Reader<'_> {
     }
 
     fn cased(&self, class: Class) -> Class {
-        if self.ignore_case {
-            class.ignore_ascii_case()
-        } else {
-            class
-        }
+        if self.ignore_case { class.ignore_ascii_case() } else { class }
     }
 
     /// After `(`: `?:…)`, `?i:…)` or `?!…)`.
@@ -236,11 +209,7 @@ impl Reader<'_> {
             Some('{') => {
                 self.next();
                 let min = self.number();
-                let max = if self.take_if(',') {
-                    self.number()
-                } else {
-                    min
-                };
+                let max = if self.take_if(',') { self.number() } else { min };
                 assert!(self.take_if('}'), "a quantifier is not closed");
                 repeat(min, Some(max))
             }
@@ -305,8 +274,7 @@ impl Reader<'_> {
             if letter == 'p' {
                 self.next();
                 assert!(self.take_if('{'), "\\p is followed by a name in braces");
-                let name: String =
-                    std::iter::from_fn(|| self.rest.next_if(|c| *c != '}')).collect();
+                let name: String = std::iter::from_fn(|| self.rest.next_if(|c| *c != '}')).collect();
                 self.next();
                 return Class::property(&name).unwrap_or_else(|| panic!("no property {name}"));
             }

@@ -65,59 +65,35 @@ impl Spec {
     }
 
     const fn plain(self) -> Self {
-        Spec {
-            spelling: Spelling::Plain,
-            ..self
-        }
+        Spec { spelling: Spelling::Plain, ..self }
     }
 
     const fn escape_spaces(self) -> Self {
-        Spec {
-            escape_spaces: true,
-            ..self
-        }
+        Spec { escape_spaces: true, ..self }
     }
 
     const fn ignore_merges(self) -> Self {
-        Spec {
-            ignore_merges: true,
-            ..self
-        }
+        Spec { ignore_merges: true, ..self }
     }
 
     const fn whole_line_feeds(self) -> Self {
-        Spec {
-            whole_line_feeds: true,
-            ..self
-        }
+        Spec { whole_line_feeds: true, ..self }
     }
 
     const fn add_bos(self) -> Self {
-        Spec {
-            add_bos: true,
-            ..self
-        }
+        Spec { add_bos: true, ..self }
     }
 
     const fn force_bos(self) -> Self {
-        Spec {
-            force_bos: true,
-            ..self
-        }
+        Spec { force_bos: true, ..self }
     }
 
     const fn no_default_bos(self) -> Self {
-        Spec {
-            no_default_bos: true,
-            ..self
-        }
+        Spec { no_default_bos: true, ..self }
     }
 
     const fn keep_spaces(self) -> Self {
-        Spec {
-            clean_spaces: false,
-            ..self
-        }
+        Spec { clean_spaces: false, ..self }
     }
 }
 
@@ -126,10 +102,9 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
     SPECS.iter().find(|spec| spec.names.contains(&name))
 }
 
-/// All pre-tokenizers.
-#[cfg(test)]
-pub(crate) fn all() -> &'static [Spec] {
-    SPECS
+/// Every value of `tokenizer.ggml.pre` that is known, the empty one included, which stands for a file without it.
+pub fn pretokenizer_names() -> impl Iterator<Item = &'static str> {
+    SPECS.iter().flat_map(|spec| spec.names).copied()
 }
 
 /// `'s`, `'t`, `'re` … as English contracts them.
@@ -153,16 +128,7 @@ macro_rules! spaces {
 /// Words with one character of what stands before them, digits as given, runs of the rest.
 macro_rules! words {
     ($letters:literal, $digits:literal, $rest:literal) => {
-        concat!(
-            r"[^\r\n\p{L}\p{N}]?",
-            $letters,
-            "+|",
-            $digits,
-            "| ?[^",
-            $rest,
-            r"]+[\r\n]*",
-            spaces!()
-        )
+        concat!(r"[^\r\n\p{L}\p{N}]?", $letters, "+|", $digits, "| ?[^", $rest, r"]+[\r\n]*", spaces!())
     };
 }
 
@@ -194,25 +160,12 @@ macro_rules! cased_words {
 }
 
 /// GPT-2's own.
-const GPT2: Cut = Cut::Pattern(concat!(
-    contraction!(),
-    r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-));
-const LLAMA3: Cut = Cut::Pattern(concat!(
-    contraction!(any case),
-    "|",
-    words!(r"\p{L}", r"\p{N}{1,3}", r"\s\p{L}\p{N}")
-));
-const QWEN2: Cut = Cut::Pattern(concat!(
-    contraction!(any case),
-    "|",
-    words!(r"\p{L}", r"\p{N}", r"\s\p{L}\p{N}")
-));
-const QWEN35: Cut = Cut::Pattern(concat!(
-    contraction!(any case),
-    "|",
-    words!(r"[\p{L}\p{M}]", r"\p{N}", r"\s\p{L}\p{M}\p{N}")
-));
+const GPT2: Cut = Cut::Pattern(concat!(contraction!(), r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"));
+const LLAMA3: Cut =
+    Cut::Pattern(concat!(contraction!(any case), "|", words!(r"\p{L}", r"\p{N}{1,3}", r"\s\p{L}\p{N}")));
+const QWEN2: Cut = Cut::Pattern(concat!(contraction!(any case), "|", words!(r"\p{L}", r"\p{N}", r"\s\p{L}\p{N}")));
+const QWEN35: Cut =
+    Cut::Pattern(concat!(contraction!(any case), "|", words!(r"[\p{L}\p{M}]", r"\p{N}", r"\s\p{L}\p{M}\p{N}")));
 const DIGIT: Cut = Cut::Pattern(r"\p{N}");
 const DIGITS: Cut = Cut::Pattern(r"\p{N}+");
 const DIGITS_1_TO_3: Cut = Cut::Pattern(r"\p{N}{1,3}");
@@ -220,12 +173,10 @@ const THREE_ASCII_DIGITS: Cut = Cut::Pattern("[0-9][0-9][0-9]");
 const LINES: Cut = Cut::Pattern(r"[^\n]+|[\n]+");
 const LINE_ENDS: Cut = Cut::Pattern(r"[\r\n]");
 /// Han ideographs, hiragana, katakana.
-const CHINESE_JAPANESE: Cut =
-    Cut::Pattern("[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]+");
+const CHINESE_JAPANESE: Cut = Cut::Pattern("[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]+");
 /// Han ideographs, Hangul, and what lies between U+0800 and them.
 const CHINESE_KOREAN: Cut = Cut::Pattern("[\u{4e00}-\u{9fa5}\u{800}-\u{4e00}\u{ac00}-\u{d7ff}]+");
-const NOT_PUNCTUATION: Cut =
-    Cut::Pattern(" ?[^(\\s|.,!?\u{2026}\u{3002}\u{ff0c}\u{3001}\u{964}\u{6d4}\u{60c})]+");
+const NOT_PUNCTUATION: Cut = Cut::Pattern(" ?[^(\\s|.,!?\u{2026}\u{3002}\u{ff0c}\u{3001}\u{964}\u{6d4}\u{60c})]+");
 /// The cased letters of the scripts that have case.
 const CASED_LETTERS: Cut = Cut::Pattern(
     "\\s?[A-Za-z\u{b5}\u{c0}-\u{d6}\u{d8}-\u{f6}\u{f8}-\u{1ba}\u{1bc}-\u{1bf}\u{1c4}-\u{293}\u{295}-\u{2af}\
@@ -249,45 +200,23 @@ const ASIAN_SCRIPTS: Cut = Cut::Pattern(
      \u{a9e0}-\u{a9ff}\u{ac00}-\u{d7af}\u{1100}-\u{11ff}]+",
 );
 
-const DEFAULT_CUTS: &[Cut] = &[
-    Cut::Pattern(r"[\p{P}\$\+<=>\^~\|]+"),
-    GPT2,
-    DIGITS,
-    THREE_ASCII_DIGITS,
-];
+const DEFAULT_CUTS: &[Cut] = &[Cut::Pattern(r"[\p{P}\$\+<=>\^~\|]+"), GPT2, DIGITS, THREE_ASCII_DIGITS];
 const DEEPSEEK_LLM_CUTS: &[Cut] = &[
     LINE_ENDS,
     CASED_LETTERS,
-    Cut::Pattern(
-        "\\s?[!-/:-~\u{ff01}-\u{ff0f}\u{ff1a}-\u{ff5e}\u{2018}-\u{201f}\u{3000}-\u{3002}]+",
-    ),
+    Cut::Pattern("\\s?[!-/:-~\u{ff01}-\u{ff0f}\u{ff1a}-\u{ff5e}\u{2018}-\u{201f}\u{3000}-\u{3002}]+"),
     Cut::Pattern(r"\s+$"),
     CHINESE_KOREAN,
     DIGITS,
 ];
-const DEEPSEEK_CODER_CUTS: &[Cut] = &[
-    LINE_ENDS,
-    Cut::Pattern(r"\s?\p{L}+"),
-    Cut::Pattern(r"\s?\p{P}+"),
-    CHINESE_KOREAN,
-    DIGIT,
-];
-const DEEPSEEK_V3_CUTS: &[Cut] = &[
-    DIGITS_1_TO_3,
-    CHINESE_JAPANESE,
-    Cut::Pattern(concat!(punctuated_words!(), r"[\r\n]*", spaces!())),
-];
-const SPARK_CUTS: &[Cut] = &[
-    DIGITS_1_TO_3,
-    CHINESE_JAPANESE,
-    Cut::Pattern(concat!(punctuated_words!(), r"|[\r\n]|\s+(?!\S)|\s+")),
-    DIGIT,
-];
-const AFMOE_CUTS: &[Cut] = &[
-    Cut::DigitsAfter,
-    ASIAN_SCRIPTS,
-    Cut::Pattern(concat!(punctuated_words!(), r"[\r\n]*", spaces!())),
-];
+const DEEPSEEK_CODER_CUTS: &[Cut] =
+    &[LINE_ENDS, Cut::Pattern(r"\s?\p{L}+"), Cut::Pattern(r"\s?\p{P}+"), CHINESE_KOREAN, DIGIT];
+const DEEPSEEK_V3_CUTS: &[Cut] =
+    &[DIGITS_1_TO_3, CHINESE_JAPANESE, Cut::Pattern(concat!(punctuated_words!(), r"[\r\n]*", spaces!()))];
+const SPARK_CUTS: &[Cut] =
+    &[DIGITS_1_TO_3, CHINESE_JAPANESE, Cut::Pattern(concat!(punctuated_words!(), r"|[\r\n]|\s+(?!\S)|\s+")), DIGIT];
+const AFMOE_CUTS: &[Cut] =
+    &[Cut::DigitsAfter, ASIAN_SCRIPTS, Cut::Pattern(concat!(punctuated_words!(), r"[\r\n]*", spaces!()))];
 const YOUTU_CUTS: &[Cut] = &[
     Cut::Pattern(
         "[\u{ac00}-\u{d7a3}\u{3131}-\u{318e}]+\
@@ -310,26 +239,16 @@ const TINY_AYA_CUTS: &[Cut] = &[
         spaces!()
     )),
 ];
-const FALCON_CUTS: &[Cut] = &[
-    Cut::Pattern(r"[\p{P}\$\+<=>\^~\|`]+"),
-    GPT2,
-    THREE_ASCII_DIGITS,
-];
-const TEKKEN_CUTS: &[Cut] = &[Cut::Pattern(concat!(
-    cased_words!(r"\p{L}", ""),
-    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*",
-    spaces!()
-))];
+const FALCON_CUTS: &[Cut] = &[Cut::Pattern(r"[\p{P}\$\+<=>\^~\|`]+"), GPT2, THREE_ASCII_DIGITS];
+const TEKKEN_CUTS: &[Cut] =
+    &[Cut::Pattern(concat!(cased_words!(r"\p{L}", ""), r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*", spaces!()))];
 const GPT4O_CUTS: &[Cut] = &[Cut::Pattern(concat!(
     cased_words!(r"\p{L}", concat!("(?:", contraction!(any case), ")?")),
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*",
     spaces!()
 ))];
 const GRANITE_EMBEDDING_CUTS: &[Cut] = &[Cut::Pattern(concat!(
-    cased_words!(
-        r"[\p{L}\p{M}]",
-        concat!("(?:", contraction!(any case), ")?")
-    ),
+    cased_words!(r"[\p{L}\p{M}]", concat!("(?:", contraction!(any case), ")?")),
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*",
     spaces!()
 ))];
@@ -366,51 +285,27 @@ const EXAONE_MOE_CUTS: &[Cut] = &[Cut::Pattern(concat!(
     contraction!(any case),
     r"|[^\r\n\p{L}\p{N}]?\p{L}(?:[\p{L}\p{M}]| \p{L})*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"
 ))];
-const MINICPM5_CUTS: &[Cut] = &[
-    DIGITS_1_TO_3,
-    Cut::Pattern(concat!(
-        contraction!(any case),
-        "|",
-        words!(r"\p{L}", r"\p{N}+", r"\s\p{L}\p{N}")
-    )),
-];
+const MINICPM5_CUTS: &[Cut] =
+    &[DIGITS_1_TO_3, Cut::Pattern(concat!(contraction!(any case), "|", words!(r"\p{L}", r"\p{N}+", r"\s\p{L}\p{N}")))];
 const UFAKZEKA_CUTS: &[Cut] = &[Cut::Pattern(words!(r"\p{L}", r"\p{N}", r"\s\p{L}\p{N}"))];
 
 const SPECS: &[Spec] = &[
     Spec::new(&["", "default"], DEFAULT_CUTS),
     Spec::new(
-        &[
-            "llama3",
-            "llama-v3",
-            "llama-bpe",
-            "falcon3",
-            "falcon-h1",
-            "pixtral",
-            "midm-2.0",
-            "lfm2",
-            "jina-v5-nano",
-        ],
+        &["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"],
         &[LLAMA3],
     )
     .ignore_merges()
     .add_bos(),
     Spec::new(&["dbrx", "smaug-bpe"], &[LLAMA3]),
     Spec::new(&["chatglm-bpe"], &[LLAMA3]).no_default_bos(),
-    Spec::new(&["glm4", "glm5"], &[LLAMA3])
-        .no_default_bos()
-        .ignore_merges(),
+    Spec::new(&["glm4", "glm5"], &[LLAMA3]).no_default_bos().ignore_merges(),
     Spec::new(&["minicpm5"], MINICPM5_CUTS).ignore_merges(),
     Spec::new(&["deepseek-llm"], DEEPSEEK_LLM_CUTS).keep_spaces(),
     Spec::new(&["deepseek-coder"], DEEPSEEK_CODER_CUTS).keep_spaces(),
-    Spec::new(
-        &["deepseek-v3", "hunyuan-dense", "hy_v4", "joyai-llm"],
-        DEEPSEEK_V3_CUTS,
-    )
-    .keep_spaces(),
+    Spec::new(&["deepseek-v3", "hunyuan-dense", "hy_v4", "joyai-llm"], DEEPSEEK_V3_CUTS).keep_spaces(),
     Spec::new(&["spark2_5"], SPARK_CUTS).keep_spaces(),
-    Spec::new(&["youtu"], YOUTU_CUTS)
-        .keep_spaces()
-        .ignore_merges(),
+    Spec::new(&["youtu"], YOUTU_CUTS).keep_spaces().ignore_merges(),
     Spec::new(&["falcon"], FALCON_CUTS),
     Spec::new(
         &[
@@ -435,64 +330,25 @@ const SPECS: &[Spec] = &[
         &[GPT2],
     ),
     Spec::new(&["trillion", "granite-docling"], &[GPT2]).keep_spaces(),
-    Spec::new(
-        &[
-            "starcoder",
-            "refact",
-            "codeshell",
-            "exaone",
-            "minerva-7b",
-            "mellum2",
-        ],
-        &[DIGIT, GPT2],
-    ),
+    Spec::new(&["starcoder", "refact", "codeshell", "exaone", "minerva-7b", "mellum2"], &[DIGIT, GPT2]),
     Spec::new(&["command-r", "smollm"], &[DIGIT, GPT2]).keep_spaces(),
     Spec::new(&["stablelm2", "megrez"], &[QWEN2]),
-    Spec::new(
-        &[
-            "qwen2",
-            "deepseek-r1-qwen",
-            "kormo",
-            "f2llmv2",
-            "hunyuan",
-            "solar-open",
-            "grok-2",
-        ],
-        &[QWEN2],
-    )
-    .keep_spaces(),
+    Spec::new(&["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "hunyuan", "solar-open", "grok-2"], &[QWEN2])
+        .keep_spaces(),
     Spec::new(&["qwen35"], &[QWEN35]).keep_spaces(),
     Spec::new(&["laguna"], &[LINES, QWEN2]).keep_spaces(),
     Spec::new(&["ufakzeka"], UFAKZEKA_CUTS).keep_spaces(),
     Spec::new(&["jais-2"], JAIS2_CUTS),
-    Spec::new(&["gemma4", "granite-embed-multi-311m"], &[LINES])
-        .plain()
-        .escape_spaces()
-        .whole_line_feeds()
-        .force_bos(),
-    Spec::new(&["sarvam-moe"], &[LINES])
-        .plain()
-        .escape_spaces()
-        .keep_spaces(),
+    Spec::new(&["gemma4", "granite-embed-multi-311m"], &[LINES]).plain().escape_spaces().whole_line_feeds().force_bos(),
+    Spec::new(&["sarvam-moe"], &[LINES]).plain().escape_spaces().keep_spaces(),
     Spec::new(&["whitespace"], &[Cut::Pattern(r"\S+")]).plain(),
     Spec::new(&["poro-chat"], &[NOT_PUNCTUATION]).keep_spaces(),
     Spec::new(&["bloom", "gpt3-finnish"], &[NOT_PUNCTUATION]),
     Spec::new(&["viking"], &[NOT_PUNCTUATION, DIGIT]).keep_spaces(),
-    Spec::new(&["tekken"], TEKKEN_CUTS)
-        .keep_spaces()
-        .ignore_merges()
-        .add_bos(),
-    Spec::new(&["chameleon"], CHAMELEON_CUTS)
-        .keep_spaces()
-        .add_bos(),
-    Spec::new(
-        &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
-        GPT4O_CUTS,
-    )
-    .keep_spaces(),
-    Spec::new(&["granite-embed-multi-97m"], GRANITE_EMBEDDING_CUTS)
-        .keep_spaces()
-        .ignore_merges(),
+    Spec::new(&["tekken"], TEKKEN_CUTS).keep_spaces().ignore_merges().add_bos(),
+    Spec::new(&["chameleon"], CHAMELEON_CUTS).keep_spaces().add_bos(),
+    Spec::new(&["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], GPT4O_CUTS).keep_spaces(),
+    Spec::new(&["granite-embed-multi-97m"], GRANITE_EMBEDDING_CUTS).keep_spaces().ignore_merges(),
     Spec::new(&["tiny_aya", "cohere2moe"], TINY_AYA_CUTS).keep_spaces(),
     Spec::new(&["superbpe"], &[DIGITS, Cut::DigitsBefore]).keep_spaces(),
     Spec::new(&["bailingmoe", "bailingmoe2", "llada-moe"], BAILING_CUTS).keep_spaces(),

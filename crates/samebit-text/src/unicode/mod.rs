@@ -33,16 +33,7 @@ pub(crate) const REPLACEMENT: u32 = 0xfffd;
 const END: usize = 0x11_0000;
 
 /// The classes in the order that `table::RUNS` numbers them.
-const CLASSES: [Symbol; 8] = [
-    NUMBER,
-    LETTER,
-    PUNCTUATION,
-    MARK,
-    SYMBOL,
-    OTHER,
-    WHITE_SPACE,
-    OTHER,
-];
+const CLASSES: [Symbol; 8] = [NUMBER, LETTER, PUNCTUATION, MARK, SYMBOL, OTHER, WHITE_SPACE, OTHER];
 
 /// The symbol of a code point (anything from U+110000 on is [`OTHER`]).
 pub(crate) fn symbol(code_point: u32) -> Symbol {
@@ -53,10 +44,7 @@ pub(crate) fn symbol(code_point: u32) -> Symbol {
     let all = ALL.get_or_init(|| {
         let mut all: Vec<Symbol> = (0..128).collect();
         all.resize(END, OTHER);
-        let ends = table::RUNS[1..]
-            .iter()
-            .map(|run| (run >> 3) as usize)
-            .chain([END]);
+        let ends = table::RUNS[1..].iter().map(|run| (run >> 3) as usize).chain([END]);
         for (run, end) in table::RUNS.iter().zip(ends) {
             all[(run >> 3) as usize..end].fill(CLASSES[(run & 7) as usize]);
         }
@@ -97,12 +85,9 @@ fn sequence(bytes: &[u8], first: u8) -> Option<(u32, usize)> {
         return None;
     }
     let lead = u32::from(first) & (0x7f >> len);
-    let code_point = bytes
-        .get(1..len)?
-        .iter()
-        .try_fold(lead, |code_point, &byte| {
-            (byte & 0xc0 == 0x80).then_some(code_point << 6 | u32::from(byte & 0x3f))
-        })?;
+    let code_point = bytes.get(1..len)?.iter().try_fold(lead, |code_point, &byte| {
+        (byte & 0xc0 == 0x80).then_some(code_point << 6 | u32::from(byte & 0x3f))
+    })?;
     ((code_point as usize) < END).then_some((code_point, len))
 }
 
@@ -128,36 +113,17 @@ mod tests {
     fn classes_of_code_points() {
         let of = |c: char| symbol(c as u32);
         assert_eq!(of('a'), b'a');
-        assert_eq!(
-            [of('é'), of('日'), of('ⅷ'), of('²')],
-            [LETTER, LETTER, NUMBER, NUMBER]
-        );
-        assert_eq!(
-            [of('\u{301}'), of('«'), of('€'), of('😀')],
-            [MARK, PUNCTUATION, SYMBOL, SYMBOL]
-        );
-        for space in [
-            '\u{85}', '\u{a0}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{3000}',
-        ] {
+        assert_eq!([of('é'), of('日'), of('ⅷ'), of('²')], [LETTER, LETTER, NUMBER, NUMBER]);
+        assert_eq!([of('\u{301}'), of('«'), of('€'), of('😀')], [MARK, PUNCTUATION, SYMBOL, SYMBOL]);
+        for space in ['\u{85}', '\u{a0}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{3000}'] {
             assert_eq!(of(space), WHITE_SPACE, "{space:?}");
         }
-        for other in [
-            '\u{80}',
-            '\u{200b}',
-            '\u{200d}',
-            '\u{feff}',
-            '\u{378}',
-            '\u{e000}',
-            '\u{10ffff}',
-        ] {
+        for other in ['\u{80}', '\u{200b}', '\u{200d}', '\u{feff}', '\u{378}', '\u{e000}', '\u{10ffff}'] {
             assert_eq!(of(other), OTHER, "{other:?}");
         }
         // Ideographic description characters that Unicode 15.1 added.
         assert_eq!(of('\u{2ffc}'), SYMBOL);
-        assert_eq!(
-            [symbol(0xd800), symbol(0x11_0000), symbol(u32::MAX)],
-            [OTHER; 3]
-        );
+        assert_eq!([symbol(0xd800), symbol(0x11_0000), symbol(u32::MAX)], [OTHER; 3]);
     }
 
     #[test]
@@ -172,10 +138,7 @@ mod tests {
     #[test]
     fn utf8_comes_back() {
         let mut bytes = Vec::new();
-        for code_point in (0..END as u32)
-            .step_by(7)
-            .chain([0xd800, 0xdfff, 0x10_ffff])
-        {
+        for code_point in (0..END as u32).step_by(7).chain([0xd800, 0xdfff, 0x10_ffff]) {
             bytes.clear();
             push_utf8(&mut bytes, code_point);
             assert_eq!(claimed_len(bytes[0]), bytes.len());
