@@ -26,7 +26,7 @@ enum Command {
     /// Answer a prompt with SmolLM2-135M-Instruct: fetch it, build samebit, run it
     Demo {
         /// What to ask
-        #[arg(default_value = "Why is the sky blue?")]
+        #[arg(default_value = "Why is the sky blue? Answer in one sentence.")]
         prompt: String,
         /// Further arguments of `samebit run`, after `--`
         #[arg(last = true)]
@@ -105,7 +105,7 @@ fn demo(root: &Path, prompt: &str, rest: &[String]) -> Result<bool> {
     models::fetch_named(&["smollm2".to_owned()])?;
     let model = models::folder()?.join(models::SMOLLM2.file);
     let mut args = vec!["run".to_owned(), "-m".to_owned(), model.display().to_string()];
-    args.extend(["-p".to_owned(), prompt.to_owned()]);
+    args.extend(["--chat", "--temp", "0", "-n", "128", "-p", prompt].map(str::to_owned));
     args.extend_from_slice(rest);
     cargo::run_release(root, "samebit", &args)
 }
