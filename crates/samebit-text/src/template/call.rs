@@ -187,8 +187,8 @@ impl Vm {
                 // No conversion gives more than a few times its length.
                 self.meter.ensure(format.len().saturating_mul(16))?;
                 match self.now {
-                    Some(now) => self.meter.str(now.strftime(format)),
-                    None => Fault::error("strftime_now: the time is not known"),
+                    Some(now) if now.is_valid() => self.meter.str(now.strftime(format)),
+                    _ => Fault::error("strftime_now: there is no such time"),
                 }
             }
         }

@@ -109,11 +109,12 @@ impl CivilTime {
 
     /// Formats as C's `strftime` in the C locale, with glibc's flags `-`, `_`, `0`, `^`.
     /// Unknown conversions stand for themselves; a naive time has an empty `%z` and `%Z`.
-    ///
-    /// # Panics
-    /// Never for a [valid](Self::is_valid) time.
+    /// A time that is not [valid](Self::is_valid) gives an empty text.
     pub fn strftime(&self, format: &str) -> String {
         let mut out = String::new();
+        if !self.is_valid() {
+            return out;
+        }
         let mut rest = format.chars();
         while let Some(c) = rest.next() {
             if c != '%' {

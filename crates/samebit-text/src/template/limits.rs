@@ -93,8 +93,8 @@ impl Meter {
 
     /// Errs unless `bytes` more may live, without counting them yet.
     pub(super) fn ensure(&self, bytes: usize) -> Res<()> {
-        let own = self.live.get().saturating_sub(self.given.get());
-        let room = self.limits.memory_bytes.saturating_sub(own);
+        let whole = self.limits.memory_bytes.saturating_add(self.given.get());
+        let room = whole.saturating_sub(self.live.get());
         if bytes > room {
             return Err(Fault::Limit(format!("memory ({} bytes)", self.limits.memory_bytes)));
         }
