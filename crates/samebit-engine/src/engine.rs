@@ -120,18 +120,12 @@ impl Engine {
     /// # Errors
     /// A file that is no model which can run here.
     pub fn load(gguf: Gguf, options: &EngineOptions) -> Result<Self, EngineError> {
-        Ok(Self {
-            model: Arc::new(Model::load(gguf)?),
-            options: options.clone(),
-        })
+        Ok(Self { model: Arc::new(Model::load(gguf)?), options: options.clone() })
     }
 
     /// The same model run in another way; nothing is loaded again.
     pub fn with_options(&self, options: &EngineOptions) -> Self {
-        Self {
-            model: Arc::clone(&self.model),
-            options: options.clone(),
-        }
+        Self { model: Arc::clone(&self.model), options: options.clone() }
     }
 
     /// The model.
@@ -153,7 +147,8 @@ impl Engine {
     pub fn context(&self) -> usize {
         match self.options.context {
             0 => self.model.config().context,
-            positions => positions,
+            // Positions are 32-bit numbers in RoPE's tables.
+            positions => positions.min(1 << 30),
         }
     }
 
@@ -195,11 +190,7 @@ impl Engine {
                 break;
             }
         }
-        Ok(Generation {
-            tokens: all.split_off(prompt.len()),
-            finish,
-            logits_digest: digest.hex(),
-        })
+        Ok(Generation { tokens: all.split_off(prompt.len()), finish, logits_digest: digest.hex() })
     }
 
     /// Logits after all of `tokens`, of which those from `new` on are not in the cache; `None` if broken off.
@@ -217,18 +208,12 @@ impl Engine {
             done = 0;
         }
         loop {
-            let piece = &tokens[done..tokens.len().min(done + self.options.ubatch.max(1))];
+            let piece = &tokens[done..tokens.len().min(done.saturating_add(self.options.ubatch.max(1)))];
             let last = done + piece.len() == tokens.len();
             let wanted = if last { &[piece.len() - 1][..] } else { &[] };
             let logits = sequence.pass(piece, wanted, None)?;
             done += piece.len();
-            if prompt
-                && listener(Event::Prefill {
-                    done,
-                    total: tokens.len(),
-                })
-                .is_break()
-            {
+            if prompt && listener(Event::Prefill { done, total: tokens.len() }).is_break() {
                 return Ok(None);
             }
             if last {
@@ -249,10 +234,7 @@ impl Engine {
     ) -> Result<Vec<f32>, EngineError> {
         self.check_prompt(prompt)?;
         if position >= prompt.len() {
-            return Err(EngineError::Position {
-                position,
-                tokens: prompt.len(),
-            });
+            return Err(EngineError::Position { position, tokens: prompt.len() });
         }
         let logits = self.advance(&mut *self.sequence(), &prompt[..=position], 0, listener)?;
         Ok(logits.unwrap_or_default())
@@ -262,25 +244,16 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::logits`].
-    pub fn logits_at(
-        &self,
-        prompt: &[u32],
-        positions: &[usize],
-    ) -> Result<Vec<Vec<f32>>, EngineError> {
+    pub fn logits_at(&self, prompt: &[u32], positions: &[usize]) -> Result<Vec<Vec<f32>>, EngineError> {
         self.check_prompt(prompt)?;
         if let Some(&position) = positions.iter().find(|&&p| p >= prompt.len()) {
-            return Err(EngineError::Position {
-                position,
-                tokens: prompt.len(),
-            });
+            return Err(EngineError::Position { position, tokens: prompt.len() });
         }
         let mut sequence = self.sequence();
         let mut rows = Vec::new();
         for (index, piece) in prompt.chunks(self.options.ubatch.max(1)).enumerate() {
             let start = index * self.options.ubatch.max(1);
-            let inside = positions
-                .iter()
-                .filter(|&&p| (start..start + piece.len()).contains(&p));
+            let inside = positions.iter().filter(|&&p| (start..start + piece.len()).contains(&p));
             let wanted: Vec<usize> = inside.map(|p| p - start).collect();
             let logits = sequence.pass(piece, &wanted, None)?;
             rows.extend(logits.chunks_exact(self.vocab_size()).map(<[f32]>::to_vec));
@@ -294,9 +267,7 @@ impl Engine {
     /// As [`Engine::generate`].
     pub fn trace(&self, prompt: &[u32], trace: &mut TraceFn<'_>) -> Result<Vec<f32>, EngineError> {
         self.check_prompt(prompt)?;
-        Ok(self
-            .sequence()
-            .pass(prompt, &[prompt.len() - 1], Some(trace))?)
+        Ok(self.sequence().pass(prompt, &[prompt.len() - 1], Some(trace))?)
     }
 
     fn sequence(&self) -> Box<dyn Sequence> {
@@ -308,10 +279,7 @@ impl Engine {
             return Err(EngineError::EmptyPrompt);
         }
         if prompt.len() > self.context() {
-            return Err(EngineError::PromptTooLong {
-                tokens: prompt.len(),
-                context: self.context(),
-            });
+            return Err(EngineError::PromptTooLong { tokens: prompt.len(), context: self.context() });
         }
         Ok(())
     }

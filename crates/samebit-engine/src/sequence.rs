@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use samebit_kernels::{Numerics, Pool, Table};
+use samebit_kernels::{Numerics, Pool, Table, float_env};
 use samebit_model::forward::Real;
 use samebit_model::tap::NoTap;
 use samebit_model::{Cache, ForwardError, Model, Row, Runner, Tap};
@@ -39,40 +39,20 @@ impl<R: Real> Typed<R> {
     fn new(model: &Arc<Model>, table: Table<R>, options: &EngineOptions, context: usize) -> Self {
         let config = model.config();
         let cache = Cache::new(options.kv, config.layers, config.kv_heads, config.head_dim);
-        let runner = Runner::new(
-            Arc::clone(model),
-            table,
-            Pool::new(options.threads),
-            context,
-        );
-        Self {
-            runner,
-            caches: [cache],
-        }
+        let runner = Runner::new(Arc::clone(model), table, Pool::new(options.threads), context);
+        Self { runner, caches: [cache] }
     }
 }
 
 /// A new, empty sequence.
-pub(crate) fn new(
-    model: &Arc<Model>,
-    options: &EngineOptions,
-    context: usize,
-) -> Box<dyn Sequence> {
+pub(crate) fn new(model: &Arc<Model>, options: &EngineOptions, context: usize) -> Box<dyn Sequence> {
     match options.numerics {
         Numerics::F64 => {
             // Everything in binary64, the cache too.
-            let options = EngineOptions {
-                kv: samebit_model::KvType::F32,
-                ..options.clone()
-            };
+            let options = EngineOptions { kv: samebit_model::KvType::F32, ..options.clone() };
             Box::new(Typed::new(model, Table::double(), &options, context))
         }
-        mode => Box::new(Typed::new(
-            model,
-            Table::single(options.isa, mode),
-            options,
-            context,
-        )),
+        mode => Box::new(Typed::new(model, Table::single(options.isa, mode), options, context)),
     }
 }
 
@@ -92,25 +72,16 @@ impl<R: Real> Sequence for Typed<R> {
         trace: Option<&mut TraceFn<'_>>,
     ) -> Result<Vec<f32>, ForwardError> {
         let before = self.len();
-        let rows: Vec<Row> = tokens
-            .iter()
-            .enumerate()
-            .map(|(i, &token)| Row {
-                token,
-                position: before + i,
-                cache: 0,
-            })
-            .collect();
+        let rows: Vec<Row> =
+            tokens.iter().enumerate().map(|(i, &token)| Row { token, position: before + i, cache: 0 }).collect();
         let logits = match trace {
             None => self.runner.run(&rows, &mut self.caches, wanted, &mut NoTap),
-            Some(trace) => self
-                .runner
-                .run(&rows, &mut self.caches, wanted, &mut Narrowing(trace)),
+            Some(trace) => self.runner.run(&rows, &mut self.caches, wanted, &mut Narrowing(trace)),
         };
         if logits.is_err() {
             self.truncate(before);
         }
-        Ok(logits?.into_iter().map(Real::to_f32).collect())
+        Ok(float_env::with_default(|| logits.map(|rows| rows.into_iter().map(Real::to_f32).collect()))?)
     }
 }
 

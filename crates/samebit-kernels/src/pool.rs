@@ -13,9 +13,7 @@ pub struct Pool {
 impl Pool {
     /// A pool of `threads` workers, at least one: the calling thread is one of them.
     pub fn new(threads: usize) -> Self {
-        Self {
-            threads: threads.max(1),
-        }
+        Self { threads: threads.max(1) }
     }
 
     /// Number of workers.
@@ -66,10 +64,7 @@ mod tests {
                     unit.iter_mut().for_each(|v| *v += first + i + 1);
                 }
             });
-            assert!(
-                out.iter().enumerate().all(|(i, &v)| v == i / 3 + 1),
-                "{threads} threads"
-            );
+            assert!(out.iter().enumerate().all(|(i, &v)| v == i / 3 + 1), "{threads} threads");
         }
     }
 

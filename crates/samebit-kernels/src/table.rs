@@ -76,7 +76,8 @@ type Prepare<R> = fn(&mut Activations<R>, &[Format]) -> Result<(), NonFinite>;
 pub struct Table<R: 'static> {
     /// Which instruction set the functions are for.
     pub isa: Isa,
-    pub(crate) prepare: Prepare<R>,
+    /// Makes activations ready for matrices of the given formats; see [`Table::activations`].
+    pub prepare: Prepare<R>,
     /// `out` is `rows.len() × tokens`.
     pub matmul: MatMul<R>,
     /// `ops::norm::rms_norm`.
@@ -124,11 +125,7 @@ impl<R: Copy + Default> Table<R> {
         formats: &[Format],
         into: &mut Activations<R>,
     ) -> Result<(), NonFinite> {
-        assert_eq!(
-            x.len(),
-            tokens * cols,
-            "activations: length is not tokens times columns"
-        );
+        assert_eq!(x.len(), tokens * cols, "activations: length is not tokens times columns");
         into.tokens = tokens;
         into.cols = cols;
         into.values.clear();
@@ -157,16 +154,10 @@ impl Table<f64> {
 }
 
 /// The first element that is not finite; looked for wherever no quantiser would find it.
-pub(crate) fn check_finite<R: Copy>(
-    a: &Activations<R>,
-    finite: impl Fn(R) -> bool,
-) -> Result<(), NonFinite> {
+pub(crate) fn check_finite<R: Copy>(a: &Activations<R>, finite: impl Fn(R) -> bool) -> Result<(), NonFinite> {
     match a.values.iter().position(|&v| !finite(v)) {
         None => Ok(()),
-        Some(at) => Err(NonFinite {
-            row: at / a.cols,
-            index: at % a.cols,
-        }),
+        Some(at) => Err(NonFinite { row: at / a.cols, index: at % a.cols }),
     }
 }
 
@@ -185,8 +176,7 @@ pub(crate) fn prepare_a8(a: &mut Activations<f32>, formats: &[Format]) -> Result
     check_finite(a, f32::is_finite)?;
     for family in [Family::Block32, Family::Block256] {
         if let Some(&format) = formats.iter().find(|f| f.family() == family) {
-            a.eight_bit[usize::from(family == Family::Block256)]
-                .fill(format, &a.values, a.tokens, a.cols)?;
+            a.eight_bit[usize::from(family == Family::Block256)].fill(format, &a.values, a.tokens, a.cols)?;
         }
     }
     Ok(())

@@ -38,14 +38,18 @@ pub struct Architecture {
     pub post_norms: bool,
     /// The tensor of the norm before the feed-forward network.
     pub feed_forward_norm: &'static str,
-    /// Queries, keys and values are rows of one matrix `attn_qkv`; gate and up are rows of one matrix `ffn_up`.
-    pub fused: bool,
+    /// Gate and up are rows of one matrix `ffn_up`, gate first.
+    pub fused_gate: bool,
     /// Sliding windows.
     pub window: Window,
     /// RoPE base of windowed layers, where it is one of its own; those layers are not scaled.
     pub window_rope_base: Option<f32>,
     /// Scores of this many layers are divided by √(width / heads), not √(head size). Gemma's 27B.
     pub width_scaled_layers: Option<usize>,
+    /// Soft-cap of attention scores where the file gives none.
+    pub score_cap: Option<f32>,
+    /// Soft-cap of the logits where the file gives none.
+    pub logit_cap: Option<f32>,
     /// A learned score per head that takes part in the softmax and carries no value.
     pub sinks: bool,
     /// The router, where the file has experts.
@@ -60,30 +64,27 @@ const LLAMA: Architecture = Architecture {
     query_key_norm: false,
     post_norms: false,
     feed_forward_norm: "ffn_norm",
-    fused: false,
+    fused_gate: false,
     window: Window::Never,
     window_rope_base: None,
     width_scaled_layers: None,
+    score_cap: None,
+    logit_cap: None,
     sinks: false,
     router: Router::SoftmaxThenNormalise,
 };
 
-const QWEN2: Architecture = Architecture {
-    name: "qwen2",
-    pairing: Pairing::Neox,
-    ..LLAMA
-};
+const QWEN2: Architecture = Architecture { name: "qwen2", pairing: Pairing::Neox, ..LLAMA };
 
 const GEMMA2: Architecture = Architecture {
     name: "gemma2",
     gate: Gate::GeluTanh,
     scaled_embedding: true,
     post_norms: true,
-    window: Window::AllButEach {
-        period: 2,
-        default: 4096,
-    },
+    window: Window::AllButEach { period: 2, default: 4096 },
     width_scaled_layers: Some(46),
+    score_cap: Some(50.0),
+    logit_cap: Some(30.0),
     ..QWEN2
 };
 
@@ -91,42 +92,26 @@ const GEMMA2: Architecture = Architecture {
 pub const ARCHITECTURES: &[Architecture] = &[
     LLAMA,
     QWEN2,
-    Architecture {
-        name: "qwen3",
-        query_key_norm: true,
-        ..QWEN2
-    },
-    Architecture {
-        name: "qwen3moe",
-        query_key_norm: true,
-        ..QWEN2
-    },
+    Architecture { name: "qwen3", query_key_norm: true, ..QWEN2 },
+    Architecture { name: "qwen3moe", query_key_norm: true, ..QWEN2 },
     GEMMA2,
     Architecture {
         name: "gemma3",
         query_key_norm: true,
-        window: Window::AllButEach {
-            period: 6,
-            default: 0,
-        },
+        window: Window::AllButEach { period: 6, default: 0 },
         window_rope_base: Some(10000.0),
         width_scaled_layers: Some(62),
+        score_cap: None,
+        logit_cap: None,
         ..GEMMA2
     },
     // Files of this architecture carry a window that their models were not converted to honour; llama.cpp ignores it too.
-    Architecture {
-        name: "phi3",
-        fused: true,
-        ..QWEN2
-    },
+    Architecture { name: "phi3", fused_gate: true, ..QWEN2 },
     Architecture {
         name: "gpt-oss",
         gate: Gate::ClampedSwiglu,
         feed_forward_norm: "post_attention_norm",
-        window: Window::AllButEach {
-            period: 2,
-            default: 0,
-        },
+        window: Window::AllButEach { period: 2, default: 0 },
         sinks: true,
         router: Router::SoftmaxOfChosen,
         ..QWEN2

@@ -8,9 +8,9 @@ use samebit_kernels::Table;
 use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::reduce::CHUNK;
 
-use crate::cache::{Cache, Conversions, Overflow, PageBuffer};
+use crate::cache::{Cache, Conversions, PageBuffer};
 use crate::error::ForwardError;
-use crate::forward::{Real, Row, Runner, place};
+use crate::forward::{Real, Row, Runner, check_finite, place};
 use crate::tap::Tap;
 use crate::weights::{Layer, Projections};
 
@@ -40,21 +40,18 @@ impl<R: Real> Runner<R> {
         caches: &mut [Cache<R>],
         tap: &mut dyn Tap<R>,
     ) -> Result<Vec<R>, ForwardError> {
-        let [mut queries, mut keys, values] = self.project(index, layer, x, rows)?;
+        let [mut queries, mut keys, values] = self.project(layer, x, rows)?;
         let config = self.model.config();
-        let (key_width, query_width) = (
-            config.kv_heads * config.head_dim,
-            config.heads * config.head_dim,
-        );
+        let (key_width, query_width) = (config.kv_heads * config.head_dim, config.heads * config.head_dim);
         tap.tensor("Qcur", Some(index), query_width, &queries);
         tap.tensor("Kcur", Some(index), key_width, &keys);
         tap.tensor("Vcur", Some(index), key_width, &values);
-        for (what, heads, norm, width) in [
-            ("Qcur", &mut queries, &layer.query_norm, query_width),
-            ("Kcur", &mut keys, &layer.key_norm, key_width),
+        for (what, tensor, heads, norm, width) in [
+            ("Qcur", "attn_q_norm", &mut queries, &layer.query_norm, query_width),
+            ("Kcur", "attn_k_norm", &mut keys, &layer.key_norm, key_width),
         ] {
             if let Some(norm) = norm {
-                *heads = self.rms_norm(heads, norm);
+                *heads = self.rms_norm(heads, norm, rows, || place(index, tensor))?;
                 tap.tensor(&format!("{what}_normed"), Some(index), width, heads);
             }
             self.rotate(index, heads, rows, width);
@@ -62,42 +59,23 @@ impl<R: Real> Runner<R> {
         }
         self.remember(index, &keys, &values, rows, caches)?;
         let out = self.attend(index, layer, &queries, rows, caches);
+        check_finite(&out, rows, || place(index, "attention"))?;
         tap.tensor("kqv_out", Some(index), query_width, &out);
         Ok(out)
     }
 
     /// Queries, keys and values of all rows.
-    fn project(
-        &mut self,
-        index: usize,
-        layer: &Layer,
-        x: &[R],
-        rows: &[Row],
-    ) -> Result<[Vec<R>; 3], ForwardError> {
+    fn project(&mut self, layer: &Layer, x: &[R], rows: &[Row]) -> Result<[Vec<R>; 3], ForwardError> {
         match &layer.projections {
-            Projections::Separate { query, key, value } => {
-                self.linear([(query, 0), (key, 0), (value, 0)], x, rows, || {
-                    place(index, "attn_q, attn_k, attn_v")
-                })
-            }
+            Projections::Separate { query, key, value } => self.linear([(query, 0), (key, 0), (value, 0)], x, rows),
             Projections::Fused(all) => {
-                let [all] = self.linear([(all, 0)], x, rows, || place(index, "attn_qkv"))?;
+                let [all] = self.linear([(all, 0)], x, rows)?;
                 let config = self.model.config();
-                let (q, kv) = (
-                    config.heads * config.head_dim,
-                    config.kv_heads * config.head_dim,
-                );
+                let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
                 let columns = |range: Range<usize>| -> Vec<R> {
-                    all.chunks_exact(q + 2 * kv)
-                        .flat_map(|row| &row[range.clone()])
-                        .copied()
-                        .collect()
+                    all.chunks_exact(q + 2 * kv).flat_map(|row| &row[range.clone()]).copied().collect()
                 };
-                Ok([
-                    columns(0..q),
-                    columns(q..q + kv),
-                    columns(q + kv..q + 2 * kv),
-                ])
+                Ok([columns(0..q), columns(q..q + kv), columns(q + kv..q + 2 * kv)])
             }
         }
     }
@@ -124,42 +102,27 @@ impl<R: Real> Runner<R> {
         caches: &mut [Cache<R>],
     ) -> Result<(), ForwardError> {
         let width = self.model.config().kv_heads * self.model.config().head_dim;
-        for ((row, keys), values) in rows
-            .iter()
-            .zip(keys.chunks_exact(width))
-            .zip(values.chunks_exact(width))
-        {
+        for ((row, keys), values) in rows.iter().zip(keys.chunks_exact(width)).zip(values.chunks_exact(width)) {
             let cache = &mut caches[row.cache];
-            cache
-                .write(layer, row.position, keys, values, self.conversions())
-                .map_err(|Overflow { index }| ForwardError::NonFinite {
-                    place: place(layer, "keys and values"),
-                    position: row.position,
-                    index,
-                    remedy: " the cache's binary16: try --kv f32",
-                })?;
+            let written = cache.write(layer, row.position, keys, values, self.conversions());
+            written.map_err(|overflow| ForwardError::NonFinite {
+                place: place(layer, if overflow.of_keys { "attn_k, into the cache" } else { "attn_v, into the cache" }),
+                position: row.position,
+                index: overflow.index,
+                remedy: if overflow.only_here { "; its binary16 cache is too narrow: try --kv f32" } else { "" },
+            })?;
         }
         Ok(())
     }
 
-    fn attend(
-        &self,
-        index: usize,
-        layer: &Layer,
-        queries: &[R],
-        rows: &[Row],
-        caches: &[Cache<R>],
-    ) -> Vec<R> {
+    fn attend(&self, index: usize, layer: &Layer, queries: &[R], rows: &[Row], caches: &[Cache<R>]) -> Vec<R> {
         let config = self.model.config();
         let pass = Pass {
             layer: index,
             group: config.group(),
             head_dim: config.head_dim,
             window: config.windows[index],
-            scores: Scores {
-                scale: config.score_scale,
-                soft_cap: config.score_cap,
-            },
+            scores: Scores { scale: config.score_scale, soft_cap: config.score_cap },
             sinks: layer.sinks.as_deref(),
             rows,
             queries,
@@ -170,8 +133,7 @@ impl<R: Real> Runner<R> {
         // A unit is one key/value head's queries of one row; units of one head lie together and share its pages.
         let unit = pass.group * pass.head_dim;
         let mut by_head = vec![R::default(); queries.len()];
-        self.pool
-            .fill(&mut by_head, unit, |first, part| pass.units(first, part));
+        self.pool.fill(&mut by_head, unit, |first, part| pass.units(first, part));
         let mut out = vec![R::default(); queries.len()];
         for (slot, values) in by_head.chunks_exact(unit).enumerate() {
             let (head, row) = (slot / rows.len(), slot % rows.len());
@@ -189,15 +151,10 @@ impl<R: Real> Pass<'_, R> {
         while slot < end {
             let (head, row) = (slot / self.rows.len(), slot % self.rows.len());
             let same = |&next: &usize| {
-                next / self.rows.len() == head
-                    && self.rows[next % self.rows.len()].cache == self.rows[row].cache
+                next / self.rows.len() == head && self.rows[next % self.rows.len()].cache == self.rows[row].cache
             };
             let count = (slot..end).take_while(same).count();
-            self.run_of_rows(
-                head,
-                row..row + count,
-                &mut out[(slot - first) * unit..(slot - first + count) * unit],
-            );
+            self.run_of_rows(head, row..row + count, &mut out[(slot - first) * unit..(slot - first + count) * unit]);
             slot += count;
         }
     }
@@ -209,8 +166,7 @@ impl<R: Real> Pass<'_, R> {
         let mut buffer = PageBuffer::default();
         let mut running = vec![Running::<R>::default(); rows.len() * self.group];
         let positions = rows.clone().map(|r| self.visible(r));
-        let (from, to) =
-            positions.fold((usize::MAX, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
+        let (from, to) = positions.fold((usize::MAX, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
         for page in from / CHUNK..to.div_ceil(CHUNK) {
             let chunk = cache.page(self.layer, head, page, self.convert, &mut buffer);
             for (i, row) in rows.clone().enumerate() {
@@ -219,22 +175,11 @@ impl<R: Real> Pass<'_, R> {
                 for g in 0..self.group {
                     let out = &mut out[i * unit + g * dim..][..dim];
                     let running = &mut running[i * self.group + g];
-                    (self.table.attend)(
-                        &query[g * dim..][..dim],
-                        chunk,
-                        visible.clone(),
-                        self.scores,
-                        running,
-                        out,
-                    );
+                    (self.table.attend)(&query[g * dim..][..dim], chunk, visible.clone(), self.scores, running, out);
                 }
             }
         }
-        for (slot, (running, out)) in running
-            .into_iter()
-            .zip(out.chunks_exact_mut(dim))
-            .enumerate()
-        {
+        for (slot, (running, out)) in running.into_iter().zip(out.chunks_exact_mut(dim)).enumerate() {
             let sink = self.sinks.map(|s| s[head * self.group + slot % self.group]);
             (self.table.finish)(running, sink, out);
         }

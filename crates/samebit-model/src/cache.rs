@@ -8,6 +8,8 @@ use std::str::FromStr;
 use samebit_numerics::ops::attention::Page;
 use samebit_numerics::reduce::CHUNK;
 
+use crate::forward::Real;
+
 /// How keys and values are stored; part of the numerics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KvType {
@@ -81,24 +83,21 @@ pub struct PageBuffer<R> {
     values: Vec<R>,
 }
 
-/// A value too large for the cache's type.
+/// A value that the cache cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow {
+    /// Of the keys, else of the values.
+    pub of_keys: bool,
     /// Which element of the row.
     pub index: usize,
+    /// The value is a number, only too large for the cache's type.
+    pub only_here: bool,
 }
 
-impl<R: Copy + Default> Cache<R> {
+impl<R: Real> Cache<R> {
     /// An empty cache for `layers` layers of `kv_heads` heads of `head_dim` elements.
     pub fn new(kind: KvType, layers: usize, kv_heads: usize, head_dim: usize) -> Self {
-        Self {
-            kind,
-            layers,
-            kv_heads,
-            head_dim,
-            len: 0,
-            pages: Vec::new(),
-        }
+        Self { kind, layers, kv_heads, head_dim, len: 0, pages: Vec::new() }
     }
 
     /// Positions that every layer has.
@@ -145,8 +144,9 @@ impl<R: Copy + Default> Cache<R> {
         let page = &mut self.pages[position / CHUNK * self.layers + layer];
         let key_slot = |i: usize| i * CHUNK + at;
         let value_slot = |i: usize| (i / dim * CHUNK + at) * dim + i % dim;
-        scatter(&mut page[0], keys, key_slot, convert)?;
-        scatter(&mut page[1], values, value_slot, convert)
+        let refused = |of_keys, row: &[R], index| Overflow { of_keys, index, only_here: row[index].is_finite() };
+        scatter(&mut page[0], keys, key_slot, convert).map_err(|index| refused(true, keys, index))?;
+        scatter(&mut page[1], values, value_slot, convert).map_err(|index| refused(false, values, index))
     }
 
     /// One page of one head in the pass's precision; widened into `buffer` where the cache holds another.
@@ -171,33 +171,32 @@ impl<R: Copy + Default> Cache<R> {
                 }
             }
         };
-        Page {
-            keys: widen(keys, &mut buffer.keys),
-            values: widen(values, &mut buffer.values),
-        }
+        Page { keys: widen(keys, &mut buffer.keys), values: widen(values, &mut buffer.values) }
     }
 }
 
-/// Puts a row's elements where they belong.
-fn scatter<R: Copy>(
+/// Puts a row's elements where they belong, or says which one is not finite there.
+fn scatter<R: Real>(
     store: &mut Store<R>,
     row: &[R],
     slot: impl Fn(usize) -> usize,
     convert: Conversions<R>,
-) -> Result<(), Overflow> {
+) -> Result<(), usize> {
     match store {
-        Store::Full(all) => row.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v),
+        Store::Full(all) => {
+            if let Some(index) = row.iter().position(|v| !v.is_finite()) {
+                return Err(index);
+            }
+            row.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v);
+        }
         Store::Half(all) => {
             let mut halves = vec![0u16; row.len()];
             (convert.narrow)(row, &mut halves);
             // Infinity and NaN have every bit of the exponent.
             if let Some(index) = halves.iter().position(|h| h & 0x7c00 == 0x7c00) {
-                return Err(Overflow { index });
+                return Err(index);
             }
-            halves
-                .iter()
-                .enumerate()
-                .for_each(|(i, &v)| all[slot(i)] = v);
+            halves.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v);
         }
     }
     Ok(())

@@ -12,6 +12,8 @@ use crate::error::LoadError;
 const MAX_LAYERS: u64 = 4096;
 const MAX_WIDTH: u64 = 1 << 20;
 const MAX_HEADS: u64 = 1 << 14;
+/// Elements of all keys of a position; a page of the cache has 256 times as many.
+const MAX_KEY_WIDTH: usize = 1 << 16;
 const MAX_EXPERTS: u64 = 4096;
 const MAX_CONTEXT: u64 = 1 << 30;
 
@@ -105,10 +107,7 @@ impl Keys<'_> {
     }
 
     fn problem<T>(&self, key: &str, problem: impl Into<String>) -> Result<T, LoadError> {
-        Err(LoadError::Key {
-            key: self.name(key),
-            problem: problem.into(),
-        })
+        Err(LoadError::Key { key: self.name(key), problem: problem.into() })
     }
 
     /// A count; where a file gives one per layer, all must be the same.
@@ -117,25 +116,19 @@ impl Keys<'_> {
         let value = match self.metadata.get(&name) {
             Some(value) if value.as_integer().is_none() => {
                 let Some(list) = self.metadata.array_u32(&name).ok().flatten() else {
-                    return self
-                        .problem(key, format!("must be a number, is {}", value.type_name()));
+                    return self.problem(key, format!("must be a number, is {}", value.type_name()));
                 };
                 match list.split_first() {
-                    Some((&first, rest)) if rest.iter().all(|&v| v == first) => {
-                        Some(u64::from(first))
-                    }
+                    Some((&first, rest)) if rest.iter().all(|&v| v == first) => Some(u64::from(first)),
                     _ => {
-                        return self
-                            .problem(key, "differs from layer to layer, which is not supported");
+                        return self.problem(key, "differs from layer to layer, which is not supported");
                     }
                 }
             }
             _ => self.metadata.u64(&name)?,
         };
         match value {
-            Some(v) if v > largest => {
-                self.problem(key, format!("{v} is above the bound of {largest}"))
-            }
+            Some(v) if v > largest => self.problem(key, format!("{v} is above the bound of {largest}")),
             v => Ok(v.map(|v| v as usize)),
         }
     }
@@ -165,11 +158,11 @@ impl Keys<'_> {
         }
     }
 
-    /// A soft-cap: zero or absent is none.
-    fn cap(&self, key: &str) -> Result<Option<f32>, LoadError> {
+    /// A soft-cap: zero is none, absent is the architecture's.
+    fn cap(&self, key: &str, absent: Option<f32>) -> Result<Option<f32>, LoadError> {
         match self.number(key)? {
             Some(v) if v < 0.0 => self.problem(key, format!("{v} must not be negative")),
-            v => Ok(v.filter(|&v| v != 0.0)),
+            v => Ok(v.or(absent).filter(|&v| v != 0.0)),
         }
     }
 }
@@ -180,33 +173,27 @@ impl Config {
     /// # Errors
     /// An architecture that is not supported; a key that is missing, of the wrong type or out of its bounds.
     pub fn from_metadata(metadata: &Metadata) -> Result<Self, LoadError> {
-        let name = metadata
-            .str("general.architecture")?
-            .ok_or_else(|| metadata.missing("general.architecture"))?;
+        let name = metadata.str("general.architecture")?.ok_or_else(|| metadata.missing("general.architecture"))?;
         let Some(architecture) = find(name) else {
             let supported: Vec<_> = ARCHITECTURES.iter().map(|a| a.name).collect();
-            return Err(LoadError::Architecture {
-                name: name.into(),
-                supported: supported.join(", "),
-            });
+            return Err(LoadError::Architecture { name: name.into(), supported: supported.join(", ") });
         };
-        let keys = Keys {
-            metadata,
-            prefix: architecture.name,
-        };
+        let keys = Keys { metadata, prefix: architecture.name };
         let layers = keys.size("block_count", MAX_LAYERS)?;
         let width = keys.size("embedding_length", MAX_WIDTH)?;
         let heads = keys.size("attention.head_count", MAX_HEADS)?;
-        let kv_heads = keys
-            .count("attention.head_count_kv", MAX_HEADS)?
-            .unwrap_or(heads);
+        let kv_heads = keys.count("attention.head_count_kv", MAX_HEADS)?.unwrap_or(heads);
         if kv_heads == 0 || heads % kv_heads != 0 {
-            return keys.problem(
-                "attention.head_count_kv",
-                format!("{kv_heads} does not divide {heads} heads"),
-            );
+            return keys.problem("attention.head_count_kv", format!("{kv_heads} does not divide {heads} heads"));
         }
         let head_dim = head_dim(&keys, width, heads)?;
+        if kv_heads * head_dim > MAX_KEY_WIDTH {
+            return keys
+                .problem("attention.head_count_kv", format!("{kv_heads} heads of {head_dim} are above any model's"));
+        }
+        if keys.metadata.bool(&keys.name("attention.causal"))? == Some(false) {
+            return keys.problem("attention.causal", "is false: models that see ahead are not supported");
+        }
         let (experts, experts_used, feed_forward) = experts(&keys)?;
         Ok(Self {
             architecture,
@@ -221,8 +208,8 @@ impl Config {
             context: keys.size("context_length", MAX_CONTEXT)?,
             epsilon: epsilon(&keys)?,
             score_scale: score_scale(&keys, layers, width, heads, head_dim)?,
-            score_cap: keys.cap("attn_logit_softcapping")?,
-            logit_cap: keys.cap("final_logit_softcapping")?,
+            score_cap: keys.cap("attn_logit_softcapping", architecture.score_cap)?,
+            logit_cap: keys.cap("final_logit_softcapping", architecture.logit_cap)?,
             windows: windows(&keys, architecture, layers)?,
             rope: rope(&keys, architecture, head_dim)?,
         })
@@ -246,23 +233,15 @@ fn head_dim(keys: &Keys<'_>, width: usize, heads: usize) -> Result<usize, LoadEr
         Some(dim) => dim,
         None if width % heads == 0 => width / heads,
         None => {
-            return keys.problem(
-                "attention.head_count",
-                format!("{heads} does not divide the width {width}"),
-            );
+            return keys.problem("attention.head_count", format!("{heads} does not divide the width {width}"));
         }
     };
     if dim == 0 || dim % 2 != 0 || dim > MAX_HEAD_DIM {
-        return keys.problem(
-            "attention.key_length",
-            format!("{dim} must be even, above zero and at most {MAX_HEAD_DIM}"),
-        );
+        return keys
+            .problem("attention.key_length", format!("{dim} must be even, above zero and at most {MAX_HEAD_DIM}"));
     }
     if value.is_some_and(|v| v != dim) {
-        return keys.problem(
-            "attention.value_length",
-            "differs from the key length, which is not supported",
-        );
+        return keys.problem("attention.value_length", "differs from the key length, which is not supported");
     }
     Ok(dim)
 }
@@ -274,20 +253,12 @@ fn experts(keys: &Keys<'_>) -> Result<(usize, usize, usize), LoadError> {
     }
     let used = keys.size("expert_used_count", MAX_EXPERTS)?;
     if used > experts {
-        return keys.problem(
-            "expert_used_count",
-            format!("{used} is more than the {experts} experts"),
-        );
+        return keys.problem("expert_used_count", format!("{used} is more than the {experts} experts"));
     }
-    if keys
-        .number("expert_weights_scale")?
-        .is_some_and(|v| v != 0.0 && v != 1.0)
-    {
+    if keys.number("expert_weights_scale")?.is_some_and(|v| v != 0.0 && v != 1.0) {
         return keys.problem("expert_weights_scale", "other than 1 is not supported");
     }
-    let own = keys
-        .count("expert_feed_forward_length", MAX_WIDTH)?
-        .filter(|&v| v != 0);
+    let own = keys.count("expert_feed_forward_length", MAX_WIDTH)?.filter(|&v| v != 0);
     let feed_forward = match own {
         Some(size) => size,
         None => keys.size("feed_forward_length", MAX_WIDTH)?,
@@ -298,22 +269,13 @@ fn experts(keys: &Keys<'_>) -> Result<(usize, usize, usize), LoadError> {
 fn epsilon(keys: &Keys<'_>) -> Result<f32, LoadError> {
     match keys.number("attention.layer_norm_rms_epsilon")? {
         Some(v) if v >= 0.0 => Ok(v),
-        Some(v) => keys.problem(
-            "attention.layer_norm_rms_epsilon",
-            format!("{v} must not be negative"),
-        ),
+        Some(v) => keys.problem("attention.layer_norm_rms_epsilon", format!("{v} must not be negative")),
         None => keys.problem("attention.layer_norm_rms_epsilon", "is missing"),
     }
 }
 
 /// 1/√(head size), or what the file or the architecture has instead; the root and the quotient in binary32.
-fn score_scale(
-    keys: &Keys<'_>,
-    layers: usize,
-    width: usize,
-    heads: usize,
-    dim: usize,
-) -> Result<f32, LoadError> {
+fn score_scale(keys: &Keys<'_>, layers: usize, width: usize, heads: usize, dim: usize) -> Result<f32, LoadError> {
     use samebit_numerics::arith::{Float32, Soft};
     if let Some(scale) = keys.number("attention.scale")?.filter(|&v| v != 0.0) {
         return Ok(scale);
@@ -323,67 +285,50 @@ fn score_scale(
     Ok(1.0 / Soft::sqrt(elements as f32))
 }
 
-fn windows(
-    keys: &Keys<'_>,
-    architecture: &Architecture,
-    layers: usize,
-) -> Result<Vec<Option<usize>>, LoadError> {
+fn windows(keys: &Keys<'_>, architecture: &Architecture, layers: usize) -> Result<Vec<Option<usize>>, LoadError> {
     let Window::AllButEach { period, default } = architecture.window else {
         return Ok(vec![None; layers]);
     };
-    let window = keys
-        .count("attention.sliding_window", MAX_CONTEXT)?
-        .unwrap_or(default);
+    let window = keys.count("attention.sliding_window", MAX_CONTEXT)?.unwrap_or(default);
     if window == 0 {
         return Ok(vec![None; layers]);
     }
     let pattern = "attention.sliding_window_pattern";
-    if let Ok(Some(list)) = keys.metadata.array_bool(&keys.name(pattern)) {
-        if list.len() < layers {
-            return keys.problem(
-                pattern,
-                format!("has {} entries for {layers} layers", list.len()),
-            );
+    if let Some(mask) = window_mask(keys, pattern)? {
+        if mask.len() < layers {
+            return keys.problem(pattern, format!("has {} entries for {layers} layers", mask.len()));
         }
-        return Ok(list
-            .iter()
-            .take(layers)
-            .map(|&windowed| windowed.then_some(window))
-            .collect());
+        return Ok(mask.into_iter().take(layers).map(|windowed| windowed.then_some(window)).collect());
     }
     let period = keys.count(pattern, MAX_LAYERS)?.unwrap_or(period);
     let windowed = |layer: usize| period == 0 || layer % period < period - 1;
-    Ok((0..layers)
-        .map(|layer| windowed(layer).then_some(window))
-        .collect())
+    Ok((0..layers).map(|layer| windowed(layer).then_some(window)).collect())
 }
 
-fn rope(
-    keys: &Keys<'_>,
-    architecture: &Architecture,
-    head_dim: usize,
-) -> Result<RopeConfig, LoadError> {
-    let dims = keys
-        .count("rope.dimension_count", MAX_HEAD_DIM as u64)?
-        .unwrap_or(head_dim);
+/// The pattern as a list, of booleans or numbers, which says of each layer whether it is windowed.
+fn window_mask(keys: &Keys<'_>, pattern: &str) -> Result<Option<Vec<bool>>, LoadError> {
+    let name = keys.name(pattern);
+    if keys.metadata.get(&name).is_none_or(|value| value.as_integer().is_some()) {
+        return Ok(None);
+    }
+    if let Ok(Some(list)) = keys.metadata.array_bool(&name) {
+        return Ok(Some(list.to_vec()));
+    }
+    Ok(keys.metadata.array_i32(&name)?.map(|list| list.iter().map(|&v| v != 0).collect()))
+}
+
+fn rope(keys: &Keys<'_>, architecture: &Architecture, head_dim: usize) -> Result<RopeConfig, LoadError> {
+    let dims = keys.count("rope.dimension_count", MAX_HEAD_DIM as u64)?.unwrap_or(head_dim);
     if dims == 0 || dims % 2 != 0 || dims > head_dim {
-        return keys.problem(
-            "rope.dimension_count",
-            format!("{dims} must be even and at most the head size {head_dim}"),
-        );
+        return keys
+            .problem("rope.dimension_count", format!("{dims} must be even and at most the head size {head_dim}"));
     }
     let factor = match keys.number("rope.scaling.factor")?.filter(|&v| v != 0.0) {
         Some(factor) => factor,
-        None => keys
-            .number("rope.scale_linear")?
-            .filter(|&v| v != 0.0)
-            .unwrap_or(1.0),
+        None => keys.number("rope.scale_linear")?.filter(|&v| v != 0.0).unwrap_or(1.0),
     };
     if factor <= 0.0 {
-        return keys.problem(
-            "rope.scaling.factor",
-            format!("{factor} must be above zero"),
-        );
+        return keys.problem("rope.scaling.factor", format!("{factor} must be above zero"));
     }
     let type_key = keys.name("rope.scaling.type");
     let scaling = match keys.metadata.str(&type_key)?.unwrap_or("linear") {
@@ -392,19 +337,14 @@ fn rope(
         "linear" => RopeScalingConfig::Linear(factor),
         "yarn" => RopeScalingConfig::Yarn {
             factor,
-            extrapolation: keys
-                .number("rope.scaling.yarn_ext_factor")?
-                .filter(|&v| v >= 0.0)
-                .unwrap_or(1.0),
+            extrapolation: keys.number("rope.scaling.yarn_ext_factor")?.filter(|&v| v >= 0.0).unwrap_or(1.0),
             beta_fast: keys.positive("rope.scaling.yarn_beta_fast", 32.0)?,
             beta_slow: keys.positive("rope.scaling.yarn_beta_slow", 1.0)?,
         },
-        "longrope" => RopeScalingConfig::Long,
+        "longrope" if factor == 1.0 => RopeScalingConfig::Long,
+        "longrope" => return keys.problem("rope.scaling.factor", "together with longrope is not supported"),
         other => {
-            return keys.problem(
-                "rope.scaling.type",
-                format!("`{other}` is not one of none, linear, yarn, longrope"),
-            );
+            return keys.problem("rope.scaling.type", format!("`{other}` is not one of none, linear, yarn, longrope"));
         }
     };
     let window_base = match keys.number("rope.freq_base_swa")? {

@@ -25,9 +25,7 @@ pub enum LoadError {
         problem: String,
     },
     /// A tensor is not there.
-    #[error(
-        "tensor `{0}` is missing: the file is incomplete or of another architecture than it says"
-    )]
+    #[error("tensor `{0}` is missing: the file is incomplete or of another architecture than it says")]
     MissingTensor(String),
     /// A tensor has another shape than its architecture gives it.
     #[error("tensor `{name}` has shape {found:?} where the architecture needs {expected:?}")]
@@ -50,9 +48,7 @@ pub enum LoadError {
         supported: String,
     },
     /// A tensor that the architecture has no use for.
-    #[error(
-        "tensor `{0}` has no place in this architecture: without it the answers would be wrong"
-    )]
+    #[error("tensor `{0}` has no place in this architecture: without it the answers would be wrong")]
     UnknownTensor(String),
     /// A small tensor holds an infinity or a NaN.
     #[error("tensor `{0}` holds a value that is not finite: the file is damaged")]
@@ -64,10 +60,10 @@ pub enum LoadError {
 pub enum ForwardError {
     /// An activation became infinite or NaN; a silent wrong token would follow.
     #[error(
-        "{place}: the activation of position {position}, element {index}, is not finite: the file is damaged, or the model overflows{remedy}"
+        "{place}: element {index} of position {position} is not finite: the file is damaged, or the model overflows{remedy}"
     )]
     NonFinite {
-        /// Layer and operation.
+        /// The tensor at whose product, norm or storing it arose.
         place: String,
         /// The token's position in its sequence.
         position: usize,

@@ -20,12 +20,10 @@ impl Model {
     /// # Errors
     /// See [`LoadError`]: an unsupported architecture, a key or a tensor that is missing or wrong.
     pub fn load(gguf: Gguf) -> Result<Self, LoadError> {
-        let config = Config::from_metadata(gguf.metadata())?;
-        let weights = samebit_kernels::float_env::with_default(|| Weights::load(&gguf, &config))?;
-        Ok(Self {
-            gguf,
-            config,
-            weights,
+        samebit_kernels::float_env::with_default(|| {
+            let config = Config::from_metadata(gguf.metadata())?;
+            let weights = Weights::load(&gguf, &config)?;
+            Ok(Self { gguf, config, weights })
         })
     }
 

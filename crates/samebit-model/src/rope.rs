@@ -32,9 +32,7 @@ impl<R: Real> Ropes<R> {
         let own = if long { &factors.long } else { &factors.short };
         let factors = factors.all.as_ref().or(own.as_ref()).map(Vec::as_slice);
         let full = Rope::new(rope, rope.base, true, factors);
-        let windowed = rope
-            .window_base
-            .map(|base| Rope::new(rope, base, rope.window_scaled, None));
+        let windowed = rope.window_base.map(|base| Rope::new(rope, base, rope.window_scaled, None));
         Self { full, windowed }
     }
 
@@ -58,12 +56,7 @@ impl<R: Real> Rope<R> {
     fn new(config: &RopeConfig, base: f32, scaled: bool, factors: Option<&[f32]>) -> Self {
         let (scaling, magnitude) = match config.scaling {
             RopeScalingConfig::Linear(factor) if scaled => (RopeScaling::Linear { factor }, 1.0),
-            RopeScalingConfig::Yarn {
-                factor,
-                extrapolation,
-                beta_fast,
-                beta_slow,
-            } if scaled => {
+            RopeScalingConfig::Yarn { factor, extrapolation, beta_fast, beta_slow } if scaled => {
                 let scaling = RopeScaling::Yarn {
                     factor,
                     // Bounded by the configuration.
@@ -73,14 +66,7 @@ impl<R: Real> Rope<R> {
                     beta_slow,
                 };
                 let ramped = extrapolation != 0.0;
-                (
-                    scaling,
-                    if ramped {
-                        yarn_magnitude(factor, 1.0)
-                    } else {
-                        1.0
-                    },
-                )
+                (scaling, if ramped { yarn_magnitude(factor, 1.0) } else { 1.0 })
             }
             _ => (RopeScaling::None, 1.0),
         };

@@ -47,17 +47,9 @@ impl Weight {
     /// If there is no such matrix.
     pub fn matrix<'a>(&self, gguf: &'a Gguf, index: usize) -> Matrix<'a> {
         let data = gguf.data(&self.info);
-        let len = self
-            .format
-            .row_bytes(self.cols)
-            .map_or(0, |row| row * self.rows);
+        let len = self.format.row_bytes(self.cols).map_or(0, |row| row * self.rows);
         let bytes = &data[index * len..(index + 1) * len];
-        Matrix {
-            format: self.format,
-            rows: self.rows,
-            cols: self.cols,
-            bytes,
-        }
+        Matrix { format: self.format, rows: self.rows, cols: self.cols, bytes }
     }
 }
 
@@ -181,30 +173,15 @@ struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn find(
-        &mut self,
-        name: &str,
-        expected: &[usize],
-    ) -> Result<Option<(&'a TensorInfo, Format)>, LoadError> {
+    fn find(&mut self, name: &str, expected: &[usize]) -> Result<Option<(&'a TensorInfo, Format)>, LoadError> {
         let Some(info) = self.gguf.tensor(name) else {
             return Ok(None);
         };
         let expected: Vec<u64> = expected.iter().map(|&n| n as u64).collect();
         // Trailing dimensions of one element may be written or not.
-        let significant = |shape: &[u64]| {
-            shape
-                .iter()
-                .rposition(|&n| n != 1)
-                .map_or(1, |last| last + 1)
-        };
-        if info.shape[..significant(&info.shape).min(info.shape.len())]
-            != expected[..significant(&expected)]
-        {
-            return Err(LoadError::Shape {
-                name: name.into(),
-                found: info.shape.clone(),
-                expected,
-            });
+        let significant = |shape: &[u64]| shape.iter().rposition(|&n| n != 1).map_or(1, |last| last + 1);
+        if info.shape[..significant(&info.shape).min(info.shape.len())] != expected[..significant(&expected)] {
+            return Err(LoadError::Shape { name: name.into(), found: info.shape.clone(), expected });
         }
         let Some(format) = format_of(info.ty) else {
             let supported: Vec<_> = Format::ALL.iter().map(|f| f.name()).collect();
@@ -218,11 +195,7 @@ impl<'a> Loader<'a> {
         Ok(Some((info, format)))
     }
 
-    fn optional_vector(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Option<Vec<f32>>, LoadError> {
+    fn optional_vector(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, LoadError> {
         let Some((info, format)) = self.find(name, shape)? else {
             return Ok(None);
         };
@@ -235,34 +208,19 @@ impl<'a> Loader<'a> {
     }
 
     fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, LoadError> {
-        self.optional_vector(name, &[len])?
-            .ok_or_else(|| LoadError::MissingTensor(name.into()))
+        self.optional_vector(name, &[len])?.ok_or_else(|| LoadError::MissingTensor(name.into()))
     }
 
-    fn optional_weight(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Option<Weight>, LoadError> {
+    fn optional_weight(&mut self, name: &str, shape: &[usize]) -> Result<Option<Weight>, LoadError> {
         let found = self.find(name, shape)?;
-        Ok(found.map(|(info, format)| Weight {
-            info: info.clone(),
-            format,
-            rows: shape[1],
-            cols: shape[0],
-        }))
+        Ok(found.map(|(info, format)| Weight { info: info.clone(), format, rows: shape[1], cols: shape[0] }))
     }
 
     /// `{name}.weight` of `[cols, rows, (stack)]`, and `{name}.bias` of `[rows, (stack)]` where there is one.
     fn linear(&mut self, name: &str, shape: &[usize]) -> Result<Linear, LoadError> {
         let tensor = format!("{name}.weight");
-        let weight = self
-            .optional_weight(&tensor, shape)?
-            .ok_or(LoadError::MissingTensor(tensor))?;
-        Ok(Linear {
-            weight,
-            bias: self.optional_vector(&format!("{name}.bias"), &shape[1..])?,
-        })
+        let weight = self.optional_weight(&tensor, shape)?.ok_or(LoadError::MissingTensor(tensor))?;
+        Ok(Linear { weight, bias: self.optional_vector(&format!("{name}.bias"), &shape[1..])? })
     }
 }
 
@@ -272,27 +230,16 @@ impl Weights {
     /// # Errors
     /// A tensor that is missing, of a wrong shape or an unsupported type, or that has no place.
     pub fn load(gguf: &Gguf, config: &Config) -> Result<Self, LoadError> {
-        let mut loader = Loader {
-            gguf,
-            taken: HashSet::new(),
-        };
+        let mut loader = Loader { gguf, taken: HashSet::new() };
         let name = "token_embd.weight";
-        let vocabulary = gguf
-            .tensor(name)
-            .and_then(|t| t.shape.get(1))
-            .map_or(1, |&n| n as usize);
+        let vocabulary = gguf.tensor(name).and_then(|t| t.shape.get(1)).map_or(1, |&n| n as usize);
         let embedding = loader
             .optional_weight(name, &[config.width, vocabulary])?
             .ok_or_else(|| LoadError::MissingTensor(name.into()))?;
-        let layers = (0..config.layers)
-            .map(|i| layer(&mut loader, config, i))
-            .collect::<Result<_, _>>()?;
+        let layers = (0..config.layers).map(|i| layer(&mut loader, config, i)).collect::<Result<_, _>>()?;
         let output = match gguf.tensor("output.weight") {
             Some(_) => loader.linear("output", &[config.width, vocabulary])?,
-            None => Linear {
-                weight: embedding.clone(),
-                bias: loader.optional_vector("output.bias", &[vocabulary])?,
-            },
+            None => Linear { weight: embedding.clone(), bias: loader.optional_vector("output.bias", &[vocabulary])? },
         };
         let output_norm = loader.vector("output_norm.weight", config.width)?;
         let pairs = config.rope.dims / 2;
@@ -302,36 +249,20 @@ impl Weights {
             long: loader.optional_vector("rope_factors_long.weight", &[pairs])?,
         };
         check_rope_factors(&rope_factors)?;
-        match gguf
-            .tensors()
-            .iter()
-            .find(|t| !loader.taken.contains(&t.name) && !t.name.ends_with(".attn_rot_embd"))
-        {
+        match gguf.tensors().iter().find(|t| !loader.taken.contains(&t.name) && !t.name.ends_with(".attn_rot_embd")) {
             Some(unknown) => Err(LoadError::UnknownTensor(unknown.name.clone())),
-            None => Ok(Self {
-                embedding,
-                layers,
-                output_norm,
-                output,
-                rope_factors,
-            }),
+            None => Ok(Self { embedding, layers, output_norm, output, rope_factors }),
         }
     }
 }
 
 fn check_rope_factors(factors: &RopeFactors) -> Result<(), LoadError> {
-    let named = [
-        ("rope_freqs", &factors.all),
-        ("rope_factors_short", &factors.short),
-        ("rope_factors_long", &factors.long),
-    ];
+    let named =
+        [("rope_freqs", &factors.all), ("rope_factors_short", &factors.short), ("rope_factors_long", &factors.long)];
     for (name, values) in named {
         if values.iter().flatten().any(|&v| v <= 0.0) {
             let problem = "a factor is not above zero".into();
-            return Err(LoadError::Key {
-                key: format!("{name}.weight"),
-                problem,
-            });
+            return Err(LoadError::Key { key: format!("{name}.weight"), problem });
         }
     }
     Ok(())
@@ -342,7 +273,7 @@ fn layer(loader: &mut Loader<'_>, config: &Config, index: usize) -> Result<Layer
     let (width, dim) = (config.width, config.head_dim);
     let (query, key_value) = (config.heads * dim, config.kv_heads * dim);
     let name = |part: &str| format!("blk.{index}.{part}");
-    let projections = if arch.fused && loader.gguf.tensor(&name("attn_qkv.weight")).is_some() {
+    let projections = if loader.gguf.tensor(&name("attn_qkv.weight")).is_some() {
         Projections::Fused(loader.linear(&name("attn_qkv"), &[width, query + 2 * key_value])?)
     } else {
         Projections::Separate {
@@ -368,8 +299,7 @@ fn layer(loader: &mut Loader<'_>, config: &Config, index: usize) -> Result<Layer
         sinks,
         output: loader.linear(&name("attn_output"), &[query, width])?,
         attention_post_norm,
-        feed_forward_norm: loader
-            .vector(&name(&format!("{}.weight", arch.feed_forward_norm)), width)?,
+        feed_forward_norm: loader.vector(&name(&format!("{}.weight", arch.feed_forward_norm)), width)?,
         feed_forward: feed_forward(loader, config, &name)?,
         feed_forward_post_norm,
     })
@@ -390,11 +320,8 @@ fn feed_forward(
         });
     }
     let down = loader.linear(&name("ffn_down"), &[inner, width])?;
-    if config.architecture.fused {
-        return Ok(FeedForward::Fused {
-            gate_up: loader.linear(&name("ffn_up"), &[width, 2 * inner])?,
-            down,
-        });
+    if config.architecture.fused_gate {
+        return Ok(FeedForward::Fused { gate_up: loader.linear(&name("ffn_up"), &[width, 2 * inner])?, down });
     }
     Ok(FeedForward::Gated {
         gate: loader.linear(&name("ffn_gate"), &[width, inner])?,

@@ -68,26 +68,20 @@ impl Quantized {
     /// If `x` is not `rows · cols` long.
     #[inline(always)]
     pub fn fill(&mut self, x: &[f32], rows: usize, cols: usize) -> Result<(), NonFinite> {
-        assert_eq!(
-            x.len(),
-            rows * cols,
-            "activations: length is not rows times columns"
-        );
+        assert_eq!(x.len(), rows * cols, "activations: length is not rows times columns");
         let per_row = chunks(cols);
         self.cols = cols;
         self.high.resize(rows * cols, 0);
         self.low.resize(rows * cols, 0);
         self.scale.resize(rows * per_row, 0.0);
-        self.high_sum
-            .resize(rows * per_row * (CHUNK / SUM_BLOCK), 0);
+        self.high_sum.resize(rows * per_row * (CHUNK / SUM_BLOCK), 0);
         self.low_sum.resize(rows * per_row * (CHUNK / SUM_BLOCK), 0);
         for row in 0..rows {
             for chunk in 0..per_row {
                 let start = row * cols + chunk * CHUNK;
                 let end = row * cols + cols.min((chunk + 1) * CHUNK);
                 let (high, low) = (&mut self.high[start..end], &mut self.low[start..end]);
-                let scale = quantize_chunk(&x[start..end], high, low)
-                    .ok_or_else(|| first_non_finite(x, row, cols))?;
+                let scale = quantize_chunk(&x[start..end], high, low).ok_or_else(|| first_non_finite(x, row, cols))?;
                 let slot = row * per_row + chunk;
                 self.scale[slot] = scale;
                 let sums = slot * (CHUNK / SUM_BLOCK)..(slot + 1) * (CHUNK / SUM_BLOCK);
@@ -157,10 +151,7 @@ fn block_sums(plane: &[i16], sums: &mut [i32]) {
 #[cold]
 fn first_non_finite(x: &[f32], row: usize, cols: usize) -> NonFinite {
     let values = &x[row * cols..(row + 1) * cols];
-    NonFinite {
-        row,
-        index: values.iter().position(|v| !v.is_finite()).unwrap_or(0),
-    }
+    NonFinite { row, index: values.iter().position(|v| !v.is_finite()).unwrap_or(0) }
 }
 
 #[cfg(test)]
@@ -172,14 +163,7 @@ mod tests {
     fn quantize(x: &[f32]) -> (vec::Vec<i32>, f32) {
         let mut q = Quantized::default();
         q.fill(x, 1, x.len()).expect("finite");
-        (
-            q.high
-                .iter()
-                .zip(&q.low)
-                .map(|(&h, &l)| 256 * i32::from(h) + i32::from(l))
-                .collect(),
-            q.scale[0],
-        )
+        (q.high.iter().zip(&q.low).map(|(&h, &l)| 256 * i32::from(h) + i32::from(l)).collect(), q.scale[0])
     }
 
     #[test]
@@ -190,12 +174,7 @@ mod tests {
         q.fill(&x, 1, 256).expect("finite");
         for i in 0..256 {
             assert!((-127..=127).contains(&q.high[i]) && (-128..=127).contains(&q.low[i]));
-            assert!(
-                (a[i] as f32 * d - x[i]).abs() <= d * 0.5001,
-                "{i}: {} {}",
-                a[i] as f32 * d,
-                x[i]
-            );
+            assert!((a[i] as f32 * d - x[i]).abs() <= d * 0.5001, "{i}: {} {}", a[i] as f32 * d, x[i]);
         }
         assert_eq!(a[0], -32512);
     }
@@ -220,10 +199,7 @@ mod tests {
         let mut q = Quantized::default();
         let x = [1.0, 2.0, 3.0, f32::NAN];
         assert_eq!(q.fill(&x, 2, 2), Err(NonFinite { row: 1, index: 1 }));
-        assert_eq!(
-            q.fill(&[f32::NEG_INFINITY], 1, 1),
-            Err(NonFinite { row: 0, index: 0 })
-        );
+        assert_eq!(q.fill(&[f32::NEG_INFINITY], 1, 1), Err(NonFinite { row: 0, index: 0 }));
     }
 
     #[test]

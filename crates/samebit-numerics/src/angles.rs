@@ -50,18 +50,11 @@ pub enum RopeScaling {
 ///
 /// `base` must be a positive finite number, else the frequencies are NaN.
 #[must_use]
-pub fn frequencies(
-    n_dims: usize,
-    base: f32,
-    scaling: RopeScaling,
-    factors: Option<&[f32]>,
-) -> Vec<f64> {
+pub fn frequencies(n_dims: usize, base: f32, scaling: RopeScaling, factors: Option<&[f32]>) -> Vec<f64> {
     let ramp = Ramp::new(n_dims, base, scaling);
     (0..n_dims / 2)
         .map(|i| {
-            let own = factors
-                .and_then(|factors| factors.get(i))
-                .map_or(1.0, |&factor| f64::from(factor));
+            let own = factors.and_then(|factors| factors.get(i)).map_or(1.0, |&factor| f64::from(factor));
             let frequency = power(base, i, n_dims) / own;
             match scaling {
                 RopeScaling::None => frequency,
@@ -82,11 +75,7 @@ pub fn frequencies(
 /// Plain YaRN has `multiplier` 1. Models with `mscale` and `mscale_all_dim` have the quotient of two of these.
 #[must_use]
 pub fn yarn_magnitude(factor: f32, multiplier: f32) -> f64 {
-    if factor > 1.0 {
-        0.1 * f64::from(multiplier) * double::ln(f64::from(factor)) + 1.0
-    } else {
-        1.0
-    }
+    if factor > 1.0 { 0.1 * f64::from(multiplier) * double::ln(f64::from(factor)) + 1.0 } else { 1.0 }
 }
 
 /// Cosine and sine of the exact product `position * frequency`, times `magnitude`, each rounded once to binary32.
@@ -162,33 +151,17 @@ struct Ramp {
 
 impl Ramp {
     fn new(n_dims: usize, base: f32, scaling: RopeScaling) -> Self {
-        let RopeScaling::Yarn {
-            original_context,
-            extrapolation,
-            beta_fast,
-            beta_slow,
-            ..
-        } = scaling
-        else {
-            return Self {
-                start: 0.0,
-                end: 0.0,
-                extrapolation: 0.0,
-            };
+        let RopeScaling::Yarn { original_context, extrapolation, beta_fast, beta_slow, .. } = scaling else {
+            return Self { start: 0.0, end: 0.0, extrapolation: 0.0 };
         };
         let n = n_dims as f64;
         let dim = |beta: f32| {
-            let rotations =
-                f64::from(original_context) / (f64::from(beta) * 2.0 * core::f64::consts::PI);
+            let rotations = f64::from(original_context) / (f64::from(beta) * 2.0 * core::f64::consts::PI);
             n * double::ln(rotations) / (2.0 * double::ln(f64::from(base)))
         };
         let start = floor(dim(beta_fast)).max(0.0);
         let end = (-floor(-dim(beta_slow))).min(n - 1.0);
-        Self {
-            start,
-            end,
-            extrapolation: f64::from(extrapolation),
-        }
+        Self { start, end, extrapolation: f64::from(extrapolation) }
     }
 
     /// The share of the unscaled frequency in pair `i`.

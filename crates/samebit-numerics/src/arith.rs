@@ -56,8 +56,7 @@ impl Float32 for Soft {
         }
         let bits = x.to_bits();
         // x = significand * 2^exponent with 2^23 <= significand < 2^24.
-        let (mut significand, mut exponent) =
-            (u64::from(bits & 0x007f_ffff), (bits >> 23) as i32 - 150);
+        let (mut significand, mut exponent) = (u64::from(bits & 0x007f_ffff), (bits >> 23) as i32 - 150);
         if exponent == -150 {
             let shift = significand.leading_zeros() as i32 - 40;
             significand <<= shift;

@@ -51,10 +51,7 @@ pub(crate) struct Pair {
 impl Pair {
     /// A constant from the bits of its parts.
     pub(crate) const fn from_bits(high: u64, low: u64) -> Self {
-        Self {
-            high: f64::from_bits(high),
-            low: f64::from_bits(low),
-        }
+        Self { high: f64::from_bits(high), low: f64::from_bits(low) }
     }
 
     /// Relative error below 2^-103.
@@ -68,17 +65,11 @@ impl Pair {
     /// Relative error below 2^-101.
     pub(crate) fn mul(self, other: Self) -> Self {
         let product = two_prod(self.high, other.high);
-        fast_two_sum(
-            product.high,
-            product.low + (self.high * other.low + self.low * other.high),
-        )
+        fast_two_sum(product.high, product.low + (self.high * other.low + self.low * other.high))
     }
 
     pub(crate) fn neg(self) -> Self {
-        Self {
-            high: -self.high,
-            low: -self.low,
-        }
+        Self { high: -self.high, low: -self.low }
     }
 
     /// `e^self`, relative error below 2^-95; for results that are normal and finite.
@@ -91,10 +82,7 @@ impl Pair {
         }
         let p = Self::from(1.0).add(r.add(r.mul(r).mul(q)));
         let scale = f64::from_bits(((n as i64 + 1023) as u64) << 52);
-        Self {
-            high: p.high * scale,
-            low: p.low * scale,
-        }
+        Self { high: p.high * scale, low: p.low * scale }
     }
 
     /// The natural logarithm of a positive binary64, error below 2^-95 of the larger of 1 and the result; `e^-ln(x)` must be normal.
@@ -102,8 +90,7 @@ impl Pair {
         // One step from the binary64 start: with d = x e^-y - 1, ln(x) = y + d - d^2/2 + ….
         let y = Self::from(double::ln(x));
         let residue = y.neg().exp().mul(Self::from(x)).add(Self::from(-1.0));
-        y.add(residue)
-            .add(Self::from(-0.5 * residue.high * residue.high))
+        y.add(residue).add(Self::from(-0.5 * residue.high * residue.high))
     }
 
     /// Rounded to binary32 once, unless the number lies within the pair's own error of the middle of two neighbours.
@@ -126,29 +113,20 @@ impl From<f64> for Pair {
 pub(crate) fn two_sum(a: f64, b: f64) -> Pair {
     let high = a + b;
     let back = high - a;
-    Pair {
-        high,
-        low: (a - (high - back)) + (b - back),
-    }
+    Pair { high, low: (a - (high - back)) + (b - back) }
 }
 
 /// `a + b`, exactly, if `|a| >= |b|`.
 pub(crate) fn fast_two_sum(a: f64, b: f64) -> Pair {
     let high = a + b;
-    Pair {
-        high,
-        low: b - (high - a),
-    }
+    Pair { high, low: b - (high - a) }
 }
 
 /// `a * b`, exactly.
 pub(crate) fn two_prod(a: f64, b: f64) -> Pair {
     let high = a * b;
     let ((a1, a0), (b1, b0)) = (split(a), split(b));
-    Pair {
-        high,
-        low: ((a1 * b1 - high) + a1 * b0 + a0 * b1) + a0 * b0,
-    }
+    Pair { high, low: ((a1 * b1 - high) + a1 * b0 + a0 * b1) + a0 * b0 }
 }
 
 /// Two halves of 26 bits, whose products are exact (Veltkamp).

@@ -25,22 +25,10 @@ pub const fn f16_to_f32(half: u16) -> f32 {
     // A subnormal is m·2⁻²⁴, and 2⁻²⁴ is the last place of 0.5: (0.5 + m·2⁻²⁴) - 0.5 is exact and
     // meets no subnormal f32.
     let subnormal = (f32::from_bits((126 << 23) | magnitude) - 0.5).to_bits();
-    let finite = if magnitude < 0x0400 {
-        subnormal
-    } else {
-        normal
-    };
+    let finite = if magnitude < 0x0400 { subnormal } else { normal };
     // The sign is masked off because 0.5 - 0.5 is -0 where rounding is downwards.
-    let value = if magnitude == 0x7c00 {
-        0x7f80_0000
-    } else {
-        finite & 0x7fff_ffff
-    };
-    f32::from_bits(if magnitude > 0x7c00 {
-        NAN_F32
-    } else {
-        sign | value
-    })
+    let value = if magnitude == 0x7c00 { 0x7f80_0000 } else { finite & 0x7fff_ffff };
+    f32::from_bits(if magnitude > 0x7c00 { NAN_F32 } else { sign | value })
 }
 
 /// The f16 nearest to `x`, ties to even, as bits. From 65520 upward the nearest is infinity;
@@ -96,11 +84,7 @@ pub const fn f32_to_bf16(x: f32) -> u16 {
 #[must_use]
 pub const fn canonical_nan(x: f32) -> f32 {
     let bits = x.to_bits();
-    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 {
-        NAN_F32
-    } else {
-        bits
-    })
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { NAN_F32 } else { bits })
 }
 
 /// `bits / 2^shift` to the nearest integer, ties to even; 0 < shift < 32, and
@@ -141,11 +125,7 @@ mod tests {
         }
         while high - low > 1 {
             let middle = u16::midpoint(low, high);
-            if value(middle) <= target {
-                low = middle
-            } else {
-                high = middle
-            }
+            if value(middle) <= target { low = middle } else { high = middle }
         }
         let (below, above) = (target - value(low), value(high) - target);
         let up = above < below || (above == below && high % 2 == 0);
@@ -168,16 +148,8 @@ mod tests {
     #[test]
     fn f32_to_f16_is_nearest_even_around_every_f16_and_midpoint() {
         for half in 0..=0x7c00u16 {
-            let value = if half == 0x7c00 {
-                65536.0
-            } else {
-                f16_oracle(half)
-            };
-            let next = if half >= 0x7bff {
-                65536.0
-            } else {
-                f16_oracle(half + 1)
-            };
+            let value = if half == 0x7c00 { 65536.0 } else { f16_oracle(half) };
+            let next = if half >= 0x7bff { 65536.0 } else { f16_oracle(half + 1) };
             for centre in [value as f32, ((value + next) / 2.0) as f32] {
                 let bits = centre.to_bits();
                 for near in [bits.saturating_sub(1), bits, bits + 1] {
@@ -237,13 +209,9 @@ mod tests {
         for brain in 0..0x7f80u16 {
             let low = u32::from(brain) << 16;
             let up_if_odd = brain + (brain & 1);
-            for (offset, want) in [
-                (1, brain),
-                (0x7fff, brain),
-                (0x8000, up_if_odd),
-                (0x8001, brain + 1),
-                (0xffff, brain + 1),
-            ] {
+            for (offset, want) in
+                [(1, brain), (0x7fff, brain), (0x8000, up_if_odd), (0x8001, brain + 1), (0xffff, brain + 1)]
+            {
                 assert_eq!(f32_to_bf16(f32::from_bits(low + offset)), want);
                 assert_eq!(f32_to_bf16(-f32::from_bits(low + offset)), want | 0x8000);
             }

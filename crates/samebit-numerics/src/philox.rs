@@ -17,10 +17,7 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let (mut c, mut k) = (counter, key);
     for round in 0..ROUNDS {
         if round > 0 {
-            k = [
-                k[0].wrapping_add(INCREMENTS[0]),
-                k[1].wrapping_add(INCREMENTS[1]),
-            ];
+            k = [k[0].wrapping_add(INCREMENTS[0]), k[1].wrapping_add(INCREMENTS[1])];
         }
         let (high0, low0) = wide_product(MULTIPLIERS[0], c[0]);
         let (high1, low1) = wide_product(MULTIPLIERS[1], c[2]);

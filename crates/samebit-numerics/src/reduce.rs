@@ -83,9 +83,7 @@ mod tests {
     type S = Single<Soft>;
 
     fn row(len: usize) -> Vec<f32> {
-        (0..len)
-            .map(|i| ((i * 7919 % 1013) as f32 - 506.0) / 37.0)
-            .collect()
+        (0..len).map(|i| ((i * 7919 % 1013) as f32 - 506.0) / 37.0).collect()
     }
 
     /// The definition again, element by element, with the lane computed from the absolute index.
@@ -109,11 +107,7 @@ mod tests {
     #[test]
     fn a_row_sum_is_its_definition() {
         for len in [0, 1, 15, 16, 17, 255, 256, 257, 576, 1000] {
-            assert_eq!(
-                row_sum::<S>(&row(len)).to_bits(),
-                literal(&row(len)).to_bits(),
-                "length {len}"
-            );
+            assert_eq!(row_sum::<S>(&row(len)).to_bits(), literal(&row(len)).to_bits(), "length {len}");
         }
     }
 

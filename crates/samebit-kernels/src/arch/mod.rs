@@ -36,11 +36,7 @@ instance!(reference, Soft, []);
 #[cfg(target_arch = "x86_64")]
 instance!(avx2, Fused, ["avx2,fma"]);
 #[cfg(target_arch = "x86_64")]
-instance!(
-    avx512,
-    Fused,
-    ["avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"]
-);
+instance!(avx512, Fused, ["avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"]);
 #[cfg(target_arch = "aarch64")]
 instance!(neon, Fused, []);
 

@@ -34,17 +34,11 @@ impl Reduced {
         let rest = if multiple == 0.0 {
             angle
         } else {
-            let [a, b, c] =
-                [HALF_PI[0], HALF_PI[1], HALF_PI[2]].map(|part| two_prod(-multiple, part));
+            let [a, b, c] = [HALF_PI[0], HALF_PI[1], HALF_PI[2]].map(|part| two_prod(-multiple, part));
             let small = -multiple * HALF_PI[3];
-            sum([
-                small, c.low, c.high, b.low, b.high, angle.low, a.low, a.high, angle.high,
-            ])
+            sum([small, c.low, c.high, b.low, b.high, angle.low, a.low, a.high, angle.high])
         };
-        Some(Self {
-            rest,
-            quadrant: multiple as i64 & 3,
-        })
+        Some(Self { rest, quadrant: multiple as i64 & 3 })
     }
 
     /// Cosine and sine by `functions`, which gives both of a pair within `pi / 4` of zero.
@@ -113,10 +107,7 @@ fn cos_sin(r: Pair) -> (Pair, Pair) {
     for n in (1..13).rev() {
         sin = sin.mul(s).add(INVERSE_FACTORIALS[2 * n - 1]);
     }
-    let one = Pair {
-        high: 1.0,
-        low: 0.0,
-    };
+    let one = Pair { high: 1.0, low: 0.0 };
     (one.add(cos.mul(s)), r.add(r.mul(sin.mul(s))))
 }
 

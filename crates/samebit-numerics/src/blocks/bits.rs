@@ -19,20 +19,12 @@ pub(super) fn unpack<const BITS: usize, const GROUP: usize>(packed: &[u8], out: 
 /// Adds `2^shift` times each field of `packed` to elements whose bits from `shift` upward are zero.
 /// The result stays below 128.
 #[inline(always)]
-pub(super) fn unpack_above<const BITS: usize, const GROUP: usize>(
-    packed: &[u8],
-    shift: u32,
-    out: &mut [i8],
-) {
+pub(super) fn unpack_above<const BITS: usize, const GROUP: usize>(packed: &[u8], shift: u32, out: &mut [i8]) {
     each_run::<BITS, GROUP>(packed, out, |out, value| *out |= (value << shift) as i8);
 }
 
 #[inline(always)]
-fn each_run<const BITS: usize, const GROUP: usize>(
-    packed: &[u8],
-    out: &mut [i8],
-    set: impl Fn(&mut i8, u8),
-) {
+fn each_run<const BITS: usize, const GROUP: usize>(packed: &[u8], out: &mut [i8], set: impl Fn(&mut i8, u8)) {
     let (groups, _) = packed.as_chunks::<GROUP>();
     let (runs, _) = out.as_chunks_mut::<GROUP>();
     for (group, runs) in groups.iter().zip(runs.chunks_exact_mut(8 / BITS)) {
@@ -45,11 +37,7 @@ fn each_run<const BITS: usize, const GROUP: usize>(
 }
 
 /// The inverse: the bits `shift .. shift + BITS` of each value, packed. Overwrites `packed`.
-pub(super) fn pack<const BITS: usize, const GROUP: usize>(
-    values: &[u8],
-    shift: u32,
-    packed: &mut [u8],
-) {
+pub(super) fn pack<const BITS: usize, const GROUP: usize>(values: &[u8], shift: u32, packed: &mut [u8]) {
     let (groups, _) = packed.as_chunks_mut::<GROUP>();
     let (runs, _) = values.as_chunks::<GROUP>();
     for (group, runs) in groups.iter_mut().zip(runs.chunks_exact(8 / BITS)) {

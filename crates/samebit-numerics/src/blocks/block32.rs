@@ -66,12 +66,7 @@ fn decode<T: Block32<BYTES>, const BYTES: usize>(bytes: &[u8], out: &mut IntChun
     out.sub_scale = [1; 16];
     out.min = [0; 16];
     let (q, _) = out.q.as_chunks_mut::<LEN>();
-    for (((block, q), scale), offset) in blocks
-        .iter()
-        .zip(q)
-        .zip(&mut out.scale)
-        .zip(&mut out.offset)
-    {
+    for (((block, q), scale), offset) in blocks.iter().zip(q).zip(&mut out.scale).zip(&mut out.offset) {
         (*scale, *offset) = T::scales(block);
         T::quants(block, q);
     }

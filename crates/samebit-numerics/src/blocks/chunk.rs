@@ -97,23 +97,10 @@ impl Default for IntChunk {
 /// # Panics
 /// If the format is a float one, `row_bytes.len()` is not `format.row_bytes(row_len)`, or the chunk
 /// begins at or beyond the row's end.
-pub fn decode_chunk(
-    format: Format,
-    row_bytes: &[u8],
-    chunk: usize,
-    row_len: usize,
-    out: &mut IntChunk,
-) {
+pub fn decode_chunk(format: Format, row_bytes: &[u8], chunk: usize, row_len: usize, out: &mut IntChunk) {
     format.check_lengths(row_bytes.len(), row_len);
-    assert!(
-        format.family() != Family::Float,
-        "{} has no integers to decode",
-        format.name()
-    );
-    assert!(
-        chunk < row_len.div_ceil(CHUNK),
-        "chunk {chunk} begins beyond a row of {row_len} elements"
-    );
+    assert!(format.family() != Family::Float, "{} has no integers to decode", format.name());
+    assert!(chunk < row_len.div_ceil(CHUNK), "chunk {chunk} begins beyond a row of {row_len} elements");
     let stride = CHUNK / format.block_len() * format.block_bytes();
     let begin = chunk * stride;
     let end = row_bytes.len().min(begin + stride);

@@ -28,20 +28,12 @@ pub(super) fn reciprocal(x: f32) -> f32 {
 /// The element of largest magnitude, with its sign; the first of equals; 0 if there is none but
 /// NaN.
 pub(super) fn peak(x: &[f32]) -> f32 {
-    x.iter().fold(
-        0.0,
-        |best: f32, x| if x.abs() > best.abs() { *x } else { best },
-    )
+    x.iter().fold(0.0, |best: f32, x| if x.abs() > best.abs() { *x } else { best })
 }
 
 /// The smallest and the largest element. The slice is not empty.
 pub(super) fn range(x: &[f32]) -> (f32, f32) {
-    x.iter().fold((x[0], x[0]), |(low, high), &x| {
-        (
-            if x < low { x } else { low },
-            if x > high { x } else { high },
-        )
-    })
+    x.iter().fold((x[0], x[0]), |(low, high), &x| (if x < low { x } else { low }, if x > high { x } else { high }))
 }
 
 /// The sum of N (a power of two) numbers: upper half onto lower half until one is left.
@@ -50,9 +42,7 @@ fn sum<const N: usize>(mut x: [f32; N]) -> f32 {
     let mut n = N / 2;
     while n > 0 {
         let (low, high) = x.split_at_mut(n);
-        low.iter_mut()
-            .zip(high)
-            .for_each(|(low, high)| *low += *high);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
         n /= 2;
     }
     x[0]
@@ -68,11 +58,7 @@ fn dot<const N: usize>(mut x: [f32; N], y: &[f32; N]) -> f32 {
 /// A scale s for which `s·q(x/s)` lies near x. `q` gives the nearest quant; `peak_quant` is the
 /// quant that the peak gets in the plain choice `s = peak/peak_quant`. 17 scales around that one
 /// are tried, each improved by least squares.
-pub(super) fn symmetric<const N: usize>(
-    x: &[f32; N],
-    peak_quant: f32,
-    q: impl Fn(f32) -> f32,
-) -> f32 {
+pub(super) fn symmetric<const N: usize>(x: &[f32; N], peak_quant: f32, q: impl Fn(f32) -> f32) -> f32 {
     let peak = peak(x);
     if peak.abs() < TINY {
         return 0.0;
@@ -147,24 +133,12 @@ pub(super) fn symmetric_super<const SUB: usize>(
     q: impl Fn(f32) -> f32,
 ) -> Symmetric {
     let mut scales = [0.0; 16];
-    for (scales, x) in scales
-        .chunks_exact_mut(SUB / 16)
-        .zip(x.as_chunks::<SUB>().0)
-    {
+    for (scales, x) in scales.chunks_exact_mut(SUB / 16).zip(x.as_chunks::<SUB>().0) {
         scales.fill(symmetric(x, peak_quant, &q));
     }
-    let mut out = Symmetric {
-        d: f32_to_f16(peak(&scales) / low),
-        sub: [0; 16],
-        q: [0; LEN],
-    };
+    let mut out = Symmetric { d: f32_to_f16(peak(&scales) / low), sub: [0; 16], q: [0; LEN] };
     let d = f16_to_f32(out.d);
-    let sixteenths = out
-        .q
-        .as_chunks_mut::<16>()
-        .0
-        .iter_mut()
-        .zip(x.as_chunks::<16>().0);
+    let sixteenths = out.q.as_chunks_mut::<16>().0.iter_mut().zip(x.as_chunks::<16>().0);
     for ((scale, sub), (quants, x)) in scales.into_iter().zip(&mut out.sub).zip(sixteenths) {
         *sub = nearest(scale * reciprocal(d), low, -1.0 - low) as i8;
         let inverse = reciprocal(d * f32::from(*sub));
@@ -191,9 +165,7 @@ pub(super) struct Affine {
 /// or 32) elements, quants in `0..=top`.
 pub(super) fn affine_super<const SUB: usize>(x: &[f32; LEN], high: f32, top: f32) -> Affine {
     let (mut scales, mut minimums) = ([0.0; 16], [0.0; 16]);
-    let each = scales
-        .chunks_exact_mut(SUB / 16)
-        .zip(minimums.chunks_exact_mut(SUB / 16));
+    let each = scales.chunks_exact_mut(SUB / 16).zip(minimums.chunks_exact_mut(SUB / 16));
     for ((scales, minimums), x) in each.zip(x.as_chunks::<SUB>().0) {
         let (scale, minimum) = affine(x, top);
         scales.fill(scale);
@@ -201,20 +173,9 @@ pub(super) fn affine_super<const SUB: usize>(x: &[f32; LEN], high: f32, top: f32
     }
     let unit = |values: &[f32]| f32_to_f16(peak(values) / high);
     let (d, dmin) = (unit(&scales), unit(&minimums));
-    let mut out = Affine {
-        d,
-        dmin,
-        sub: [0; 16],
-        min: [0; 16],
-        q: [0; LEN],
-    };
+    let mut out = Affine { d, dmin, sub: [0; 16], min: [0; 16], q: [0; LEN] };
     let (d, dmin) = (f16_to_f32(d), f16_to_f32(dmin));
-    let sixteenths = out
-        .q
-        .as_chunks_mut::<16>()
-        .0
-        .iter_mut()
-        .zip(x.as_chunks::<16>().0);
+    let sixteenths = out.q.as_chunks_mut::<16>().0.iter_mut().zip(x.as_chunks::<16>().0);
     for (j, (quants, x)) in sixteenths.enumerate() {
         let sub = nearest(scales[j] * reciprocal(d), 0.0, high);
         let min = nearest(minimums[j] * reciprocal(dmin), 0.0, high);
@@ -231,33 +192,17 @@ mod tests {
 
     #[test]
     fn nearest_is_to_even_within_its_bounds() {
-        let cases = [
-            (0.5, 0.0),
-            (1.5, 2.0),
-            (2.5, 2.0),
-            (-0.5, 0.0),
-            (-2.5, -2.0),
-            (2.6, 3.0),
-        ];
+        let cases = [(0.5, 0.0), (1.5, 2.0), (2.5, 2.0), (-0.5, 0.0), (-2.5, -2.0), (2.6, 3.0)];
         for (x, want) in cases {
             assert_eq!(nearest(x, -8.0, 7.0), want, "{x}");
         }
-        assert_eq!(
-            (
-                nearest(1e30, -8.0, 7.0),
-                nearest(f32::NEG_INFINITY, -8.0, 7.0)
-            ),
-            (7.0, -8.0)
-        );
+        assert_eq!((nearest(1e30, -8.0, 7.0), nearest(f32::NEG_INFINITY, -8.0, 7.0)), (7.0, -8.0));
         assert_eq!(nearest(f32::NAN, -8.0, 7.0), -8.0);
     }
 
     #[test]
     fn sums_take_every_element_once() {
-        assert_eq!(
-            sum(core::array::from_fn::<f32, 32, _>(|i| (i * i) as f32)),
-            10416.0
-        );
+        assert_eq!(sum(core::array::from_fn::<f32, 32, _>(|i| (i * i) as f32)), 10416.0);
         assert_eq!(dot([1.0, 2.0, 3.0, 4.0], &[5.0, 6.0, 7.0, 8.0]), 70.0);
     }
 
@@ -266,15 +211,8 @@ mod tests {
         let x: [f32; 32] = core::array::from_fn(|i| 0.75 * (i as f32 - 16.0));
         assert_eq!(symmetric(&x, -16.0, |x| nearest(x, -16.0, 15.0)), 0.75);
         let (scale, minimum) = affine(&x, 31.0);
-        assert!(
-            (scale - 0.75).abs() < 1e-6 && (minimum - 12.0).abs() < 1e-4,
-            "{scale} {minimum}"
-        );
+        assert!((scale - 0.75).abs() < 1e-6 && (minimum - 12.0).abs() < 1e-4, "{scale} {minimum}");
         let (scale, minimum) = affine(&[3.0; 16], 3.0);
-        assert_eq!(
-            (3.0 / scale % 1.0, minimum),
-            (0.0, 0.0),
-            "any whole multiple will do: {scale}"
-        );
+        assert_eq!((3.0 / scale % 1.0, minimum), (0.0, 0.0), "any whole multiple will do: {scale}");
     }
 }

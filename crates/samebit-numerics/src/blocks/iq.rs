@@ -9,9 +9,7 @@ use super::{field, field_mut, half_at};
 use crate::half::{f16_to_f32, f32_to_f16};
 
 /// The values that the four bits stand for, ascending.
-const VALUES: [i8; 16] = [
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-];
+const VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// **IQ4_NL**, 18 bytes.
 ///
@@ -69,12 +67,7 @@ impl Block256<136> for Iq4Xs {
             let scale = ((low >> (4 * j)) & 15) as i8 | (((high >> (2 * j)) & 3) << 4) as i8;
             scale - 32
         });
-        Scales {
-            d: half_at(block, 0),
-            dmin: 0.0,
-            sub,
-            min: [0; 16],
-        }
+        Scales { d: half_at(block, 0), dmin: 0.0, sub, min: [0; 16] }
     }
 
     #[inline(always)]
@@ -95,11 +88,7 @@ impl Block256<136> for Iq4Xs {
         *field_mut(block, 2) = high.to_le_bytes();
         *field_mut(block, 4) = low.to_le_bytes();
         // A table value finds its own index.
-        pack::<4, 16>(
-            &fit.q.map(|q| index(f32::from(q))),
-            0,
-            field_mut::<128>(block, 8),
-        );
+        pack::<4, 16>(&fit.q.map(|q| index(f32::from(q))), 0, field_mut::<128>(block, 8));
     }
 }
 
@@ -117,9 +106,7 @@ fn index(x: f32) -> u8 {
 /// is in the quantiser's inner loop.
 #[inline(always)]
 fn nearest_value(x: f32) -> f32 {
-    steps().fold(f32::from(VALUES[0]), |value, (middle, step)| {
-        value + if x > middle { step } else { 0.0 }
-    })
+    steps().fold(f32::from(VALUES[0]), |value, (middle, step)| value + if x > middle { step } else { 0.0 })
 }
 
 /// From each table value to the next: the middle between them and the difference.

@@ -42,8 +42,7 @@ impl Block256<84> for Q2K {
 
     fn quantize(x: &[f32; LEN], block: &mut [u8; 84]) {
         let fit = affine_super::<16>(x, 15.0, 3.0);
-        *field_mut(block, 0) =
-            core::array::from_fn::<u8, 16, _>(|j| fit.sub[j] | (fit.min[j] << 4));
+        *field_mut(block, 0) = core::array::from_fn::<u8, 16, _>(|j| fit.sub[j] | (fit.min[j] << 4));
         pack::<2, 32>(&fit.q, 0, field_mut::<64>(block, 16));
         *field_mut(block, 80) = fit.d.to_le_bytes();
         *field_mut(block, 82) = fit.dmin.to_le_bytes();
@@ -71,12 +70,7 @@ impl Block256<110> for Q3K {
         let mut sub = [0; 16];
         unpack::<4, 8>(field::<8>(block, 96), &mut sub);
         unpack_above::<2, 4>(field::<4>(block, 104), 4, &mut sub);
-        Scales {
-            d: half_at(block, 108),
-            dmin: 0.0,
-            sub: sub.map(|scale| scale - 32),
-            min: [0; 16],
-        }
+        Scales { d: half_at(block, 108), dmin: 0.0, sub: sub.map(|scale| scale - 32), min: [0; 16] }
     }
 
     #[inline(always)]
@@ -188,12 +182,7 @@ impl Block256<210> for Q6K {
 
     #[inline(always)]
     fn scales(block: &[u8; 210]) -> Scales {
-        Scales {
-            d: half_at(block, 208),
-            dmin: 0.0,
-            sub: field::<16>(block, 192).map(u8::cast_signed),
-            min: [0; 16],
-        }
+        Scales { d: half_at(block, 208), dmin: 0.0, sub: field::<16>(block, 192).map(u8::cast_signed), min: [0; 16] }
     }
 
     #[inline(always)]
@@ -216,8 +205,7 @@ impl Block256<210> for Q6K {
 /// The first 16 bytes of [`Q4K`] and [`Q5K`].
 #[inline(always)]
 fn six_bit_scales(head: &[u8; 16]) -> Scales {
-    let (a, b, c): (&[u8; 4], &[u8; 4], &[u8; 4]) =
-        (field(head, 4), field(head, 8), field(head, 12));
+    let (a, b, c): (&[u8; 4], &[u8; 4], &[u8; 4]) = (field(head, 4), field(head, 8), field(head, 12));
     let (mut sub, mut min) = ([0; 16], [0; 16]);
     for k in 0..4 {
         // Each scale is for 32 elements, so it stands twice.
@@ -226,12 +214,7 @@ fn six_bit_scales(head: &[u8; 16]) -> Scales {
         sub[8 + 2 * k..10 + 2 * k].fill(((c[k] & 15) | ((a[k] >> 6) << 4)).cast_signed());
         min[8 + 2 * k..10 + 2 * k].fill((c[k] >> 4) | ((b[k] >> 6) << 4));
     }
-    Scales {
-        d: half_at(head, 0),
-        dmin: half_at(head, 2),
-        sub,
-        min,
-    }
+    Scales { d: half_at(head, 0), dmin: half_at(head, 2), sub, min }
 }
 
 /// The inverse of [`six_bit_scales`].

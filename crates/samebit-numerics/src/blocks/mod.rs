@@ -153,9 +153,7 @@ impl Format {
     /// The format of this name ([`Format::name`]; ASCII case does not matter).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Format> {
-        Format::ALL
-            .into_iter()
-            .find(|format| format.name().eq_ignore_ascii_case(name))
+        Format::ALL.into_iter().find(|format| format.name().eq_ignore_ascii_case(name))
     }
 
     /// The family, which decides the form of the dot product.

@@ -36,8 +36,7 @@ impl Block32<17> for Mxfp4 {
     #[inline(always)]
     fn quants(block: &[u8; 17], q: &mut [i8; LEN]) {
         unpack::<4, 16>(field::<16>(block, 1), q);
-        q.iter_mut()
-            .for_each(|q| *q = DOUBLED[usize::from(q.cast_unsigned() & 15)]);
+        q.iter_mut().for_each(|q| *q = DOUBLED[usize::from(q.cast_unsigned() & 15)]);
     }
 
     /// The specification's conversion: the scale takes the largest element's exponent to that of 4,

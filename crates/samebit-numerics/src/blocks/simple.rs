@@ -184,9 +184,7 @@ impl Block32<34> for Q8_0 {
 fn round_away(x: f32) -> i8 {
     let whole = x as i8;
     let rest = x - f32::from(whole);
-    whole
-        .saturating_add(i8::from(rest >= 0.5))
-        .saturating_sub(i8::from(rest <= -0.5))
+    whole.saturating_add(i8::from(rest >= 0.5)).saturating_sub(i8::from(rest <= -0.5))
 }
 
 /// The whole part of `x`, no more than `top`; negative and NaN give 0.
@@ -200,11 +198,7 @@ fn span(x: &[f32; LEN], top: u8) -> (u16, u16, [u8; LEN]) {
     let (low, high) = range(x);
     let d = (high - low) / f32::from(top);
     let inverse = reciprocal(d);
-    (
-        f32_to_f16(d),
-        f32_to_f16(low),
-        x.map(|x| up_to((x - low) * inverse + 0.5, top)),
-    )
+    (f32_to_f16(d), f32_to_f16(low), x.map(|x| up_to((x - low) * inverse + 0.5, top)))
 }
 
 /// Adds 16 to the elements whose bit is set.
@@ -224,9 +218,6 @@ fn add_fifth_bits(bits: &[u8; 4], q: &mut [i8; LEN]) {
 
 /// The fifth bits of 32 quants, as [`add_fifth_bits`] reads them.
 fn fifth_bits(q: &[u8; LEN]) -> [u8; 4] {
-    let bits = q
-        .iter()
-        .rev()
-        .fold(0u32, |bits, q| (bits << 1) | u32::from(q >> 4));
+    let bits = q.iter().rev().fold(0u32, |bits, q| (bits << 1) | u32::from(q >> 4));
     bits.to_le_bytes()
 }

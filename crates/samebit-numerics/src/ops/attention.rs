@@ -23,14 +23,13 @@ pub struct Running<R> {
     pub max: Option<R>,
     /// Σ exp(score − max).
     pub denominator: R,
+    /// A score was not finite: nothing that comes of it is a number.
+    pub overflowed: bool,
 }
 
 impl<R: Copy + Default> Default for Running<R> {
     fn default() -> Self {
-        Self {
-            max: None,
-            denominator: R::default(),
-        }
+        Self { max: None, denominator: R::default(), overflowed: false }
     }
 }
 
@@ -58,11 +57,8 @@ pub fn attend<A: Arith>(
     }
     let mut weights = [A::ZERO; CHUNK];
     let weights = &mut weights[visible.clone()];
-    scores::<A>(query, page.keys, visible.clone(), how, weights);
-    let max = weights
-        .iter()
-        .skip(1)
-        .fold(weights[0], |m, &s| A::max(m, s));
+    running.overflowed |= !scores::<A>(query, page.keys, visible.clone(), how, weights);
+    let max = weights.iter().skip(1).fold(weights[0], |m, &s| A::max(m, s));
     let mut denominator = A::ZERO;
     for weight in weights.iter_mut() {
         *weight = A::exp(A::sub(*weight, max));
@@ -74,10 +70,7 @@ pub fn attend<A: Arith>(
         None => {
             out.fill(A::ZERO);
             weigh_values::<A>(weights, page.values, visible.start, out);
-            *running = Running {
-                max: Some(max),
-                denominator,
-            };
+            (running.max, running.denominator) = (Some(max), denominator);
         }
         Some(before) => {
             // Longer heads exist nowhere; the loader bounds them.
@@ -87,10 +80,7 @@ pub fn attend<A: Arith>(
             let (old, new, max) = rescaling::<A>(before, max);
             merge::<A>(out, partial, old, new);
             let denominator = A::fma(denominator, new, A::mul(running.denominator, old));
-            *running = Running {
-                max: Some(max),
-                denominator,
-            };
+            (running.max, running.denominator) = (Some(max), denominator);
         }
     }
 }
@@ -98,15 +88,10 @@ pub fn attend<A: Arith>(
 /// Longest head that attention takes.
 pub const MAX_HEAD_DIM: usize = 1024;
 
-/// score[j] = (Σ chunk-256 of q·k) · scale, capped where asked; lanes run over the keys.
+/// score[j] = (Σ chunk-256 of q·k) · scale, capped where asked; lanes run over the keys. Whether all were finite
+/// before the cap, which would hide an overflow.
 #[inline(always)]
-fn scores<A: Arith>(
-    query: &[A::R],
-    keys: &[A::R],
-    visible: Range<usize>,
-    how: Scores,
-    out: &mut [A::R],
-) {
+fn scores<A: Arith>(query: &[A::R], keys: &[A::R], visible: Range<usize>, how: Scores, out: &mut [A::R]) -> bool {
     let mut partial = [A::ZERO; CHUNK];
     let partial = &mut partial[visible.clone()];
     out.fill(A::ZERO);
@@ -126,9 +111,11 @@ fn scores<A: Arith>(
     for score in out.iter_mut() {
         *score = A::mul(*score, scale);
     }
+    let finite = out.iter().all(|&score| A::is_finite(score));
     if let Some(cap) = how.soft_cap {
         super::elementwise::soft_cap::<A>(out, cap);
     }
+    finite
 }
 
 /// out[d] = `fma` chain over the keys of weight · value; lanes run over the dimensions.
@@ -158,11 +145,11 @@ fn merge<A: Arith>(out: &mut [A::R], partial: &[A::R], old: A::R, new: A::R) {
 }
 
 /// Ends the pass: an attention sink, where the head has one, joins the denominator as a key without a value; then
-/// out[d] · (1 / denominator). A query that saw nothing gives zeros.
+/// out[d] · (1 / denominator). A query always sees at least itself; one that saw nothing, or whose scores overflowed, gives NaN.
 #[inline(always)]
 pub fn finish<A: Arith>(running: Running<A::R>, sink: Option<f32>, out: &mut [A::R]) {
-    let Some(max) = running.max else {
-        out.fill(A::ZERO);
+    let Some(max) = running.max.filter(|_| !running.overflowed) else {
+        out.fill(A::from_f32(f32::NAN));
         return;
     };
     let mut denominator = running.denominator;

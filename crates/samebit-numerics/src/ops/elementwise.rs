@@ -96,11 +96,7 @@ mod tests {
         assert_eq!(gated_one(100.0, 1.0), gated_one(7.0, 1.0));
         assert_eq!(gated_one(2.0, 50.0), gated_one(2.0, 7.0));
         assert_eq!(gated_one(2.0, -50.0), gated_one(2.0, -7.0));
-        assert_ne!(
-            gated_one(-100.0, 1.0),
-            gated_one(-7.0, 1.0),
-            "the gate has no lower limit"
-        );
+        assert_ne!(gated_one(-100.0, 1.0), gated_one(-7.0, 1.0), "the gate has no lower limit");
     }
 
     #[test]

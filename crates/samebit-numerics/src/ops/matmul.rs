@@ -27,12 +27,7 @@ impl<'a> Matrix<'a> {
     /// A matrix over `bytes`; `None` unless they are exactly `rows` rows of `cols` elements.
     pub fn new(format: Format, rows: usize, cols: usize, bytes: &'a [u8]) -> Option<Self> {
         let expected = format.row_bytes(cols)?.checked_mul(rows)?;
-        (bytes.len() == expected).then_some(Self {
-            format,
-            rows,
-            cols,
-            bytes,
-        })
+        (bytes.len() == expected).then_some(Self { format, rows, cols, bytes })
     }
 
     /// Bytes of one row.
@@ -50,13 +45,7 @@ pub const FLOAT_TILE: usize = 16;
 ///
 /// `x` is `tokens × cols`; `out` is `rows.len() × tokens`.
 #[inline(always)]
-pub fn matmul_float<A: Arith>(
-    w: &Matrix<'_>,
-    rows: Range<usize>,
-    x: &[A::R],
-    tokens: usize,
-    out: &mut [A::R],
-) {
+pub fn matmul_float<A: Arith>(w: &Matrix<'_>, rows: Range<usize>, x: &[A::R], tokens: usize, out: &mut [A::R]) {
     assert_eq!(x.len(), tokens * w.cols, "matmul: activations do not fit");
     assert_eq!(out.len(), tokens * rows.len(), "matmul: outputs do not fit");
     let mut row_values = [0.0f32; CHUNK];
@@ -69,17 +58,13 @@ pub fn matmul_float<A: Arith>(
             let columns = chunk * CHUNK..w.cols.min((chunk + 1) * CHUNK);
             let len = columns.len();
             for r in 0..height {
-                w.format.dequantize(
-                    w.elements(first + r, columns.clone()),
-                    &mut row_values[..len],
-                );
+                w.format.dequantize(w.elements(first + r, columns.clone()), &mut row_values[..len]);
                 for (column, &value) in tile.iter_mut().zip(&row_values[..len]) {
                     column[r] = A::from_f32(value);
                 }
             }
             for t in 0..tokens {
-                let partial =
-                    chain_tile::<A>(&tile[..len], &x[t * w.cols + columns.start..][..len]);
+                let partial = chain_tile::<A>(&tile[..len], &x[t * w.cols + columns.start..][..len]);
                 for r in 0..height {
                     let y = &mut tile_out[r * tokens + t];
                     *y = A::add(*y, partial[r]);
@@ -117,20 +102,12 @@ fn chain_tile<A: Arith>(tile: &[[A::R; FLOAT_TILE]], x: &[A::R]) -> [A::R; FLOAT
 /// # Panics
 /// If the weights' format is a float one (see [`matmul_float`]) or the sizes do not fit.
 #[inline(always)]
-pub fn matmul_quantized<F: Float32>(
-    w: &Matrix<'_>,
-    rows: Range<usize>,
-    x: &Quantized,
-    out: &mut [f32],
-) {
+pub fn matmul_quantized<F: Float32>(w: &Matrix<'_>, rows: Range<usize>, x: &Quantized, out: &mut [f32]) {
     assert_eq!(x.cols, w.cols, "matmul: activations do not fit");
     let tokens = x.high.len() / w.cols.max(1);
     assert_eq!(out.len(), tokens * rows.len(), "matmul: outputs do not fit");
     let family = w.format.family();
-    assert!(
-        family != Family::Float,
-        "matmul: float weights have no integer product"
-    );
+    assert!(family != Family::Float, "matmul: float weights have no integer product");
     let mut weights = IntChunk::default();
     for (row, y) in rows.zip(out.chunks_mut(tokens.max(1))) {
         y.fill(0.0);
@@ -159,10 +136,7 @@ pub fn dot_block32<F: Float32>(w: &IntChunk, a: &QuantizedChunk<'_>, has_offset:
         term = F::fma(sum as f32, w.scale[block], term);
         if has_offset {
             let halves = [2 * block, 2 * block + 1];
-            let sum: i32 = halves
-                .iter()
-                .map(|&i| 256 * a.high_sum[i] + a.low_sum[i])
-                .sum();
+            let sum: i32 = halves.iter().map(|&i| 256 * a.high_sum[i] + a.low_sum[i]).sum();
             term = F::fma(sum as f32, w.offset[block], term);
         }
     }
@@ -178,26 +152,13 @@ pub fn dot_block256<F: Float32>(w: &IntChunk, a: &QuantizedChunk<'_>, has_offset
     if !has_offset {
         return scaled;
     }
-    let minimums = |sums: &[i32]| -> i32 {
-        w.min
-            .iter()
-            .zip(sums)
-            .map(|(&m, &s)| i32::from(m) * s)
-            .sum()
-    };
-    let m = F::fma(
-        256.0,
-        minimums(a.high_sum) as f32,
-        minimums(a.low_sum) as f32,
-    );
+    let minimums = |sums: &[i32]| -> i32 { w.min.iter().zip(sums).map(|(&m, &s)| i32::from(m) * s).sum() };
+    let m = F::fma(256.0, minimums(a.high_sum) as f32, minimums(a.low_sum) as f32);
     F::fma(-w.offset[0], m, scaled)
 }
 
 /// Σ w·a in i32. At most 256 · 4096 · 128 in magnitude: exact.
 #[inline(always)]
 fn dot(w: &[i16], a: &[i16]) -> i32 {
-    w.iter()
-        .zip(a)
-        .map(|(&w, &a)| i32::from(w) * i32::from(a))
-        .sum()
+    w.iter().zip(a).map(|(&w, &a)| i32::from(w) * i32::from(a)).sum()
 }

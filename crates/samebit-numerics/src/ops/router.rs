@@ -1,7 +1,5 @@
 //! The router of a mixture of experts: which experts a token uses, and how much of each. NUMERICS.md, "Router".
 
-use alloc::vec::Vec;
-
 use super::softmax::softmax;
 use crate::arith::Arith;
 
@@ -20,17 +18,10 @@ const SMALLEST_SUM: f32 = f32::from_bits((127 - 14) << 23);
 /// Chooses `chosen.len()` experts in order of (score descending, index ascending) and gives their weights.
 ///
 /// # Panics
-/// If more experts are asked for than there are scores, or the lengths of the outputs differ.
+/// If the lengths of the outputs differ. More experts must not be asked for than there are scores; no score may be NaN.
 #[inline(always)]
 pub fn route<A: Arith>(kind: Router, scores: &[A::R], chosen: &mut [usize], weights: &mut [A::R]) {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    // Stable, so equal scores stay in order of their index.
-    order.sort_by(|&a, &b| {
-        scores[b]
-            .partial_cmp(&scores[a])
-            .unwrap_or(core::cmp::Ordering::Equal)
-    });
-    chosen.copy_from_slice(&order[..chosen.len()]);
+    choose(scores, chosen);
     match kind {
         Router::SoftmaxOfChosen => {
             pick(scores, chosen, weights);
@@ -46,6 +37,18 @@ pub fn route<A: Arith>(kind: Router, scores: &[A::R], chosen: &mut [usize], weig
                 *weight = A::div(*weight, sum);
             }
         }
+    }
+}
+
+/// The largest score not yet chosen, the first of equals, again and again.
+#[inline(always)]
+fn choose<R: Copy + PartialOrd>(scores: &[R], chosen: &mut [usize]) {
+    for rank in 0..chosen.len() {
+        let (before, rest) = chosen.split_at_mut(rank);
+        let mut free = (0..scores.len()).filter(|index| !before.contains(index));
+        // There are at least as many scores as choices.
+        let first = free.next().unwrap_or_default();
+        rest[0] = free.fold(first, |best, index| if scores[index] > scores[best] { index } else { best });
     }
 }
 
