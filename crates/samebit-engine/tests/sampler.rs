@@ -39,9 +39,7 @@ enum Order {
 fn prefix_sums(terms: &[f32], order: Order) -> Vec<f32> {
     let sum = |terms: &[f32]| match order {
         Order::Specified => {
-            let partials = terms
-                .chunks(256)
-                .map(|chunk| chunk.iter().fold(0.0f32, |a, b| a + b));
+            let partials = terms.chunks(256).map(|chunk| chunk.iter().fold(0.0f32, |a, b| a + b));
             partials.fold(0.0f32, |a, b| a + b)
         }
         Order::Uncut => terms.iter().fold(0.0f32, |a, b| a + b),
@@ -68,20 +66,14 @@ fn oracle_logits(config: &SamplerConfig, logits: &[f32], history: &[u32]) -> Vec
         if count == 0 {
             continue;
         }
-        *logit = if *logit > 0.0 {
-            *logit / config.repeat_penalty
-        } else {
-            *logit * config.repeat_penalty
-        };
+        *logit = if *logit > 0.0 { *logit / config.repeat_penalty } else { *logit * config.repeat_penalty };
         *logit -= count as f32 * config.frequency_penalty + config.presence_penalty;
     }
     logits
 }
 
 fn softmax_parts(set: &[(u32, f32)], temperature: f32) -> Vec<f32> {
-    set.iter()
-        .map(|c| exp::<Soft>((c.1 - set[0].1) / temperature))
-        .collect()
+    set.iter().map(|c| exp::<Soft>((c.1 - set[0].1) / temperature)).collect()
 }
 
 fn oracle_typical(set: &mut Vec<(u32, f32)>, share: f32, order: Order) {
@@ -89,29 +81,16 @@ fn oracle_typical(set: &mut Vec<(u32, f32)>, share: f32, order: Order) {
     let total = *prefix_sums(&weights, order).last().expect("not empty");
     let p: Vec<f32> = weights.iter().map(|w| w / total).collect();
     let information = |p: f32| {
-        if p == 0.0 {
-            f32::INFINITY
-        } else {
-            -ln::<Soft>(p)
-        }
+        if p == 0.0 { f32::INFINITY } else { -ln::<Soft>(p) }
     };
-    let terms: Vec<f32> = p
-        .iter()
-        .map(|&p| if p == 0.0 { 0.0 } else { p * information(p) })
-        .collect();
+    let terms: Vec<f32> = p.iter().map(|&p| if p == 0.0 { 0.0 } else { p * information(p) }).collect();
     let entropy = *prefix_sums(&terms, order).last().expect("not empty");
-    let mut by_distance: Vec<(f32, usize)> = p
-        .iter()
-        .enumerate()
-        .map(|(i, &p)| ((information(p) - entropy).abs(), i))
-        .collect();
+    let mut by_distance: Vec<(f32, usize)> =
+        p.iter().enumerate().map(|(i, &p)| ((information(p) - entropy).abs(), i)).collect();
     by_distance.sort_by(|a, b| a.partial_cmp(b).expect("no NaN"));
     let shares: Vec<f32> = by_distance.iter().map(|&(_, i)| p[i]).collect();
     let sums = prefix_sums(&shares, order);
-    let kept = sums
-        .iter()
-        .position(|&s| s > share)
-        .map_or(p.len(), |i| i + 1);
+    let kept = sums.iter().position(|&s| s > share).map_or(p.len(), |i| i + 1);
     let kept: BTreeSet<usize> = by_distance[..kept].iter().map(|&(_, i)| i).collect();
     let mut index = 0;
     set.retain(|_| {
@@ -129,10 +108,7 @@ fn oracle(
     order: Order,
 ) -> (u32, Vec<(u32, f32)>) {
     let logits = oracle_logits(config, logits, history);
-    let mut set: Vec<(u32, f32)> = (0..)
-        .zip(logits)
-        .filter(|c| c.1 > f32::NEG_INFINITY)
-        .collect();
+    let mut set: Vec<(u32, f32)> = (0..).zip(logits).filter(|c| c.1 > f32::NEG_INFINITY).collect();
     set.sort_by(|a, b| b.1.partial_cmp(&a.1).expect("no NaN").then(a.0.cmp(&b.0)));
     if config.temperature <= 0.0 {
         return (set[0].0, set);
@@ -146,10 +122,7 @@ fn oracle(
     if config.top_p < 1.0 {
         let sums = prefix_sums(&softmax_parts(&set, 1.0), order);
         let wanted = config.top_p * sums[sums.len() - 1];
-        let kept = sums
-            .iter()
-            .position(|&s| s >= wanted)
-            .map_or(set.len(), |i| i + 1);
+        let kept = sums.iter().position(|&s| s >= wanted).map_or(set.len(), |i| i + 1);
         set.truncate(kept);
     }
     let weights = softmax_parts(&set, 1.0);
@@ -158,18 +131,12 @@ fn oracle(
     if config.xtc_threshold <= 0.5 && oracle_uniform(config, position, 1) < config.xtc_probability {
         let weights = softmax_parts(&set, 1.0);
         let wanted = config.xtc_threshold * prefix_sums(&weights, order)[weights.len() - 1];
-        let leading = weights
-            .iter()
-            .position(|&w| w < wanted)
-            .unwrap_or(weights.len());
+        let leading = weights.iter().position(|&w| w < wanted).unwrap_or(weights.len());
         set.drain(..leading.max(1) - 1);
     }
     let sums = prefix_sums(&softmax_parts(&set, config.temperature), order);
     let wanted = oracle_uniform(config, position, 0) * sums[sums.len() - 1];
-    let index = sums
-        .iter()
-        .position(|&s| s > wanted)
-        .unwrap_or(set.len() - 1);
+    let index = sums.iter().position(|&s| s > wanted).unwrap_or(set.len() - 1);
     (set[index].0, set)
 }
 
@@ -189,12 +156,7 @@ fn random_config(noise: &mut Noise, vocab: u32) -> SamplerConfig {
         frequency_penalty: noise.pick(&[0.0, 0.0, 0.3, -0.2]),
         presence_penalty: noise.pick(&[0.0, 0.0, 0.5]),
         logit_bias: (0..noise.pick(&[0, 0, 3]))
-            .map(|_| {
-                (
-                    noise.below(vocab),
-                    noise.pick(&[1.5, -0.5, f32::NEG_INFINITY]),
-                )
-            })
+            .map(|_| (noise.below(vocab), noise.pick(&[1.5, -0.5, f32::NEG_INFINITY])))
             .collect(),
     }
 }
@@ -207,11 +169,7 @@ fn random_logits(noise: &mut Noise, vocab: u32) -> Vec<f32> {
         .map(|_| {
             let sum = noise.unit() + noise.unit() + noise.unit() - 1.5;
             let logit = sum * spread;
-            if grain > 0.0 {
-                (logit / grain).round() * grain
-            } else {
-                logit
-            }
+            if grain > 0.0 { (logit / grain).round() * grain } else { logit }
         })
         .collect()
 }
@@ -239,18 +197,10 @@ impl Case {
         for &token in &self.history {
             sampler.accept(token);
         }
-        sampler
-            .sample(&self.logits, self.position)
-            .expect("finite logits")
+        sampler.sample(&self.logits, self.position).expect("finite logits")
     }
     fn oracle(&self, order: Order) -> (u32, Vec<(u32, f32)>) {
-        oracle(
-            &self.config,
-            &self.logits,
-            &self.history,
-            self.position,
-            order,
-        )
+        oracle(&self.config, &self.logits, &self.history, self.position, order)
     }
 }
 
@@ -350,18 +300,11 @@ fn cut_offs_are_monotone() {
         let drawn: Vec<BTreeSet<u32>> = values
             .into_iter()
             .map(|value| {
-                let mut config = SamplerConfig {
-                    temperature: 1000.0,
-                    top_k: 0,
-                    top_p: 1.0,
-                    min_p: 0.0,
-                    ..SamplerConfig::default()
-                };
+                let mut config =
+                    SamplerConfig { temperature: 1000.0, top_k: 0, top_p: 1.0, min_p: 0.0, ..SamplerConfig::default() };
                 set(&mut config, value);
                 let mut sampler = Sampler::new(&config, logits.len()).expect("valid");
-                (0..4000)
-                    .map(|p| sampler.sample(&logits, p).expect("finite"))
-                    .collect()
+                (0..4000).map(|p| sampler.sample(&logits, p).expect("finite")).collect()
             })
             .collect();
         for pair in drawn.windows(2) {
@@ -375,9 +318,7 @@ fn cut_offs_are_monotone() {
 #[test]
 fn frequencies_follow_the_probabilities() {
     let logits = [0.0f32, 1.0, 2.0, 0.5, -1.0, 1.5, 0.25, -0.5];
-    for (seed, sample_index, temperature) in
-        [(0, 0, 1.0), (1, 0, 0.7), (1, 5, 1.6), (u64::MAX, 0, 1.0)]
-    {
+    for (seed, sample_index, temperature) in [(0, 0, 1.0), (1, 0, 0.7), (1, 5, 1.6), (u64::MAX, 0, 1.0)] {
         let config = SamplerConfig {
             seed,
             sample_index,
@@ -404,42 +345,23 @@ fn frequencies_follow_the_probabilities() {
             })
             .sum();
         assert!(statistic < 24.3, "{statistic} for seed {seed}");
-        assert!(
-            statistic > 0.6,
-            "{statistic} for seed {seed}: too good to be chance"
-        );
+        assert!(statistic > 0.6, "{statistic} for seed {seed}: too good to be chance");
     }
 }
 
 #[test]
 fn a_draw_depends_on_position_and_index_and_not_on_draws_before() {
     let logits: Vec<f32> = (0..50).map(|i| (i % 7) as f32 * 0.1).collect();
-    let config = SamplerConfig {
-        temperature: 2.0,
-        ..SamplerConfig::default()
-    };
+    let config = SamplerConfig { temperature: 2.0, ..SamplerConfig::default() };
     let mut sampler = Sampler::new(&config, logits.len()).expect("valid");
-    let forward: Vec<u32> = (0..100)
-        .map(|p| sampler.sample(&logits, p).expect("finite"))
-        .collect();
-    let mut backward: Vec<u32> = (0..100)
-        .rev()
-        .map(|p| sampler.sample(&logits, p).expect("finite"))
-        .collect();
+    let forward: Vec<u32> = (0..100).map(|p| sampler.sample(&logits, p).expect("finite")).collect();
+    let mut backward: Vec<u32> = (0..100).rev().map(|p| sampler.sample(&logits, p).expect("finite")).collect();
     backward.reverse();
     assert_eq!(forward, backward);
-    assert!(
-        forward.iter().collect::<BTreeSet<_>>().len() > 5,
-        "positions differ"
-    );
-    let other = SamplerConfig {
-        sample_index: 1,
-        ..config
-    };
+    assert!(forward.iter().collect::<BTreeSet<_>>().len() > 5, "positions differ");
+    let other = SamplerConfig { sample_index: 1, ..config };
     let mut other = Sampler::new(&other, logits.len()).expect("valid");
-    let second: Vec<u32> = (0..100)
-        .map(|p| other.sample(&logits, p).expect("finite"))
-        .collect();
+    let second: Vec<u32> = (0..100).map(|p| other.sample(&logits, p).expect("finite")).collect();
     assert_ne!(forward, second);
 }
 
@@ -458,21 +380,10 @@ fn banned_tokens_are_never_drawn_and_bad_logits_are_named() {
         assert_eq!(sampler.sample(&[9.0, 0.0, 9.0], position), Ok(1));
     }
     let nothing = [0.0, f32::NEG_INFINITY, 0.0];
-    assert_eq!(
-        sampler.sample(&nothing, 4),
-        Err(SampleError::NothingLeft { position: 4 })
-    );
-    let overflow = sampler
-        .sample(&[0.0, f32::INFINITY, 0.0], 6)
-        .expect_err("+inf");
-    assert_eq!(
-        overflow.to_string(),
-        "the logit of token 1 at position 6 is inf: the model's numbers overflowed"
-    );
+    assert_eq!(sampler.sample(&nothing, 4), Err(SampleError::NothingLeft { position: 4 }));
+    let overflow = sampler.sample(&[0.0, f32::INFINITY, 0.0], 6).expect_err("+inf");
+    assert_eq!(overflow.to_string(), "the logit of token 1 at position 6 is inf: the model's numbers overflowed");
     let nan = sampler.sample(&[f32::NAN, 0.0, 0.0], 6);
     assert!(matches!(nan, Err(SampleError::NotFinite { token: 0, .. })));
-    assert!(matches!(
-        sampler.sample(&[0.0; 4], 0),
-        Err(SampleError::Length { .. })
-    ));
+    assert!(matches!(sampler.sample(&[0.0; 4], 0), Err(SampleError::Length { .. })));
 }

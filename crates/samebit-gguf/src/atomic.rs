@@ -22,17 +22,9 @@ impl AtomicFile {
             let mut temporary = name.to_os_string();
             temporary.push(format!(".{}-{attempt}.tmp", std::process::id()));
             let temporary = target.with_file_name(temporary);
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&temporary)
-            {
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
-                    return Ok(AtomicFile {
-                        target: target.to_owned(),
-                        temporary,
-                        file: Some(file),
-                    });
+                    return Ok(AtomicFile { target: target.to_owned(), temporary, file: Some(file) });
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e),
@@ -43,9 +35,7 @@ impl AtomicFile {
 
     /// Where to write.
     pub(crate) fn file(&self) -> io::Result<&File> {
-        self.file
-            .as_ref()
-            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Puts the bytes on the disk, then the file in its place, replacing what was there.

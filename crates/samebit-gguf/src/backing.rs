@@ -18,10 +18,7 @@ pub(crate) enum Backing {
 impl Backing {
     /// Maps a regular file.
     pub(crate) fn map(path: &Path) -> Result<Backing, ErrorKind> {
-        let open = |source: io::Error| ErrorKind::Io {
-            doing: "open",
-            source,
-        };
+        let open = |source: io::Error| ErrorKind::Io { doing: "open", source };
         // Asked before opening: opening a named pipe would wait for a writer.
         if !fs::metadata(path).map_err(open)?.is_file() {
             return Err(ErrorKind::NotAFile);
@@ -30,20 +27,12 @@ impl Backing {
         if file.metadata().map_err(open)?.len() == 0 {
             return Ok(Backing::Owned(Vec::new())); // an empty mapping is an error on some systems
         }
-        map_file(&file)
-            .map(Backing::Mapped)
-            .map_err(|source| ErrorKind::Io {
-                doing: "map",
-                source,
-            })
+        map_file(&file).map(Backing::Mapped).map_err(|source| ErrorKind::Io { doing: "map", source })
     }
 }
 
 /// Maps a whole file, read only.
-#[allow(
-    unsafe_code,
-    reason = "a mapping is how gigabytes of weights are opened in milliseconds and shared"
-)]
+#[allow(unsafe_code, reason = "a mapping is how gigabytes of weights are opened in milliseconds and shared")]
 fn map_file(file: &File) -> io::Result<Mmap> {
     // SAFETY: the mapping is read-only and private to this crate, which hands out `&[u8]` alone. What the
     // compiler cannot rule out is another process that changes the file meanwhile: bytes could then change

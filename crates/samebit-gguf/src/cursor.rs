@@ -68,10 +68,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn short(&self, len: u64) -> Short {
-        Short {
-            start: self.offset(),
-            end: self.offset().saturating_add(len),
-        }
+        Short { start: self.offset(), end: self.offset().saturating_add(len) }
     }
 }
 
@@ -84,13 +81,7 @@ mod tests {
         let mut c = Cursor::new(&[1, 0, 0, 0, 9]);
         assert_eq!(c.u32(), Ok(1));
         assert_eq!(c.u64(), Err(Short { start: 4, end: 12 }));
-        assert_eq!(
-            c.take(u64::MAX),
-            Err(Short {
-                start: 4,
-                end: u64::MAX
-            })
-        );
+        assert_eq!(c.take(u64::MAX), Err(Short { start: 4, end: u64::MAX }));
         assert_eq!(c.take(1), Ok(&[9][..]));
         assert_eq!(c.take(0), Ok(&[][..]));
     }
@@ -100,12 +91,6 @@ mod tests {
         let c = Cursor::new(&[0; 24]);
         assert_eq!(c.can_hold(3, 8), Ok(3));
         assert_eq!(c.can_hold(4, 8), Err(Short { start: 0, end: 32 }));
-        assert_eq!(
-            c.can_hold(1 << 62, 8),
-            Err(Short {
-                start: 0,
-                end: u64::MAX
-            })
-        );
+        assert_eq!(c.can_hold(1 << 62, 8), Err(Short { start: 0, end: u64::MAX }));
     }
 }

@@ -13,10 +13,7 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Everything before the tensor data, without the padding up to it.
-pub(crate) fn header<'a>(
-    metadata: &Metadata,
-    tensors: impl ExactSizeIterator<Item = Entry<'a>>,
-) -> Vec<u8> {
+pub(crate) fn header<'a>(metadata: &Metadata, tensors: impl ExactSizeIterator<Item = Entry<'a>>) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(b"GGUF");
     out.extend(3u32.to_le_bytes());

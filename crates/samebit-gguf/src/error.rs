@@ -19,19 +19,11 @@ struct Inner {
 
 impl GgufError {
     pub(crate) fn reading(file: &Arc<str>, kind: ErrorKind) -> Self {
-        GgufError(Box::new(Inner {
-            file: Arc::clone(file),
-            writing: false,
-            kind,
-        }))
+        GgufError(Box::new(Inner { file: Arc::clone(file), writing: false, kind }))
     }
 
     pub(crate) fn writing(file: &Arc<str>, kind: ErrorKind) -> Self {
-        GgufError(Box::new(Inner {
-            file: Arc::clone(file),
-            writing: true,
-            kind,
-        }))
+        GgufError(Box::new(Inner { file: Arc::clone(file), writing: true, kind }))
     }
 
     /// The file, as it was named by the caller.
@@ -69,16 +61,10 @@ impl std::error::Error for GgufError {
 /// What is wrong with a file. Names from the file are shown escaped and shortened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[allow(
-    missing_docs,
-    reason = "each variant's message says what its fields mean"
-)]
+#[allow(missing_docs, reason = "each variant's message says what its fields mean")]
 pub enum ErrorKind {
     #[error("cannot {doing}: {source}")]
-    Io {
-        doing: &'static str,
-        source: io::Error,
-    },
+    Io { doing: &'static str, source: io::Error },
     #[error("not a regular file")]
     NotAFile,
     #[error("no space left on the disk ({bytes} bytes are needed)")]
@@ -90,22 +76,13 @@ pub enum ErrorKind {
     #[error("GGUF version {version} is not known (versions 2 and 3 are read)")]
     Version { version: u32 },
     #[error("file is truncated: {place} needs bytes {start}..{end} but the file ends at {len}")]
-    Truncated {
-        place: String,
-        start: u64,
-        end: u64,
-        len: u64,
-    },
+    Truncated { place: String, start: u64, end: u64, len: u64 },
     #[error("{place} is not UTF-8 (at byte {offset})")]
     NotUtf8 { place: String, offset: u64 },
     #[error("{place} has an empty name")]
     EmptyName { place: String },
     #[error("{place} has a name of {bytes} bytes, more than {most}")]
-    LongName {
-        place: String,
-        bytes: u64,
-        most: u64,
-    },
+    LongName { place: String, bytes: u64, most: u64 },
     #[error("two {what} are named {name}")]
     Duplicate { what: &'static str, name: String },
     #[error("key {key} has value type {id}, which GGUF does not define (at byte {offset})")]
@@ -115,82 +92,39 @@ pub enum ErrorKind {
     #[error("key {key} nests arrays deeper than {most} levels")]
     Nesting { key: String, most: usize },
     #[error("key {key} is {found} where {wanted} is expected")]
-    WrongType {
-        key: String,
-        found: String,
-        wanted: &'static str,
-    },
+    WrongType { key: String, found: String, wanted: &'static str },
     #[error("key {key} is missing")]
     MissingKey { key: String },
     #[error("key general.alignment is {found}, where a power of two from 8 to {most} is expected")]
     Alignment { found: String, most: u64 },
     #[error("tensor {name} has {dims} dimensions, more than {most}")]
-    Dimensions {
-        name: String,
-        dims: u32,
-        most: usize,
-    },
+    Dimensions { name: String, dims: u32, most: usize },
     #[error("tensor {name} has shape {shape:?}, whose size overflows 64 bits")]
     SizeOverflow { name: String, shape: Vec<u64> },
     #[error("tensor {name} has type {id} ({old}), which GGUF has removed")]
-    RemovedType {
-        name: String,
-        id: u32,
-        old: &'static str,
-    },
+    RemovedType { name: String, id: u32, old: &'static str },
     #[error("tensor {name} has unknown type {id}")]
     UnknownType { name: String, id: u32 },
-    #[error(
-        "tensor {name} has rows of {row} elements, which is not whole blocks of {ty} ({block} elements)"
-    )]
-    RaggedRow {
-        name: String,
-        row: u64,
-        ty: &'static str,
-        block: u64,
-    },
-    #[error(
-        "tensor {name} is at offset {offset} of the data, which is not a multiple of the alignment {alignment}"
-    )]
-    Misaligned {
-        name: String,
-        offset: u64,
-        alignment: u64,
-    },
+    #[error("tensor {name} has rows of {row} elements, which is not whole blocks of {ty} ({block} elements)")]
+    RaggedRow { name: String, row: u64, ty: &'static str, block: u64 },
+    #[error("tensor {name} is at offset {offset} of the data, which is not a multiple of the alignment {alignment}")]
+    Misaligned { name: String, offset: u64, alignment: u64 },
     #[error("tensors {first} and {second} overlap at byte {offset}")]
-    Overlap {
-        first: String,
-        second: String,
-        offset: u64,
-    },
+    Overlap { first: String, second: String, offset: u64 },
     #[error("this is part {part} of {count}; open the first part, {first}")]
-    SplitNotFirst {
-        part: u64,
-        count: u64,
-        first: String,
-    },
+    SplitNotFirst { part: u64, count: u64, first: String },
     #[error("this is part 1 of {count}, but its name does not end in -00001-of-{count:05}.gguf")]
     SplitName { count: u64 },
     #[error("part {part} of {count} is missing")]
     SplitMissing { part: u64, count: u64 },
     #[error("key {key} is {found} where part {part} of {count} should have {wanted}")]
-    SplitMismatch {
-        key: &'static str,
-        found: String,
-        wanted: u64,
-        part: u64,
-        count: u64,
-    },
+    SplitMismatch { key: &'static str, found: String, wanted: u64, part: u64, count: u64 },
     #[error("the {count} parts hold {found} tensors where split.tensors.count says {wanted}")]
     SplitTensors { count: u64, found: u64, wanted: u64 },
     #[error("this is one of {count} parts and was given without the others")]
     SplitInMemory { count: u64 },
     #[error("tensor {name} was given {found} bytes where its shape and type take {wanted}")]
-    WrongLength {
-        name: String,
-        found: String,
-        wanted: u64,
-    },
+    WrongLength { name: String, found: String, wanted: u64 },
 }
 
 impl ErrorKind {
@@ -205,15 +139,11 @@ impl ErrorKind {
             K::NotGguf { .. } | K::SplitNotFirst { .. } => "",
             K::BigEndian => "convert the model again without --bigendian",
             K::Version { version: 1 } => "convert the model again with current tools",
-            K::Version { .. } | K::UnknownType { .. } => {
-                "update samebit, or download the file again"
-            }
+            K::Version { .. } | K::UnknownType { .. } => "update samebit, or download the file again",
             K::RemovedType { .. } => "quantise the model again with current tools",
             K::SplitName { .. } => "restore the file's original name",
             K::SplitMissing { .. } => "download it into the same directory",
-            K::SplitMismatch { .. } | K::SplitTensors { .. } => {
-                "download all parts again, from one place"
-            }
+            K::SplitMismatch { .. } | K::SplitTensors { .. } => "download all parts again, from one place",
             K::SplitInMemory { .. } => "open it by its path, beside the others",
             K::WrongLength { .. } => "give it exactly that many",
             K::WrongType { .. } | K::MissingKey { .. } if !writing => {

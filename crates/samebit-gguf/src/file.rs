@@ -52,14 +52,7 @@ impl Shard {
     fn read(name: Arc<str>, bytes: Backing) -> Result<(Shard, Header), GgufError> {
         let header = parse::header(&bytes, bytes.len() as u64, &name);
         let header = header.map_err(|kind| GgufError::reading(&name, kind))?;
-        Ok((
-            Shard {
-                name,
-                bytes,
-                data_start: header.data_start,
-            },
-            header,
-        ))
+        Ok((Shard { name, bytes, data_start: header.data_start }, header))
     }
 
     fn open(path: &Path) -> Result<(Shard, Header), GgufError> {
@@ -93,9 +86,7 @@ impl Gguf {
             for no in 1..split.count {
                 gguf.add_part(path, split, no)?;
             }
-            split
-                .check_tensors(gguf.tensors.len() as u64)
-                .map_err(failed)?;
+            split.check_tensors(gguf.tensors.len() as u64).map_err(failed)?;
         }
         gguf.by_name = order_by_name(&gguf.tensors).map_err(failed)?;
         Ok(gguf)
@@ -133,16 +124,11 @@ impl Gguf {
     fn add_part(&mut self, first: &Path, split: Split, no: u64) -> Result<(), GgufError> {
         let path = part_path(first, 0, no, split.count).unwrap_or_default(); // check_first has seen the name
         if !path.exists() {
-            let kind = ErrorKind::SplitMissing {
-                part: no + 1,
-                count: split.count,
-            };
+            let kind = ErrorKind::SplitMissing { part: no + 1, count: split.count };
             return Err(GgufError::reading(&path.to_string_lossy().into(), kind));
         }
         let (shard, header) = Shard::open(&path)?;
-        split
-            .check_part(no, &header.metadata)
-            .map_err(|kind| GgufError::reading(&shard.name, kind))?;
+        split.check_part(no, &header.metadata).map_err(|kind| GgufError::reading(&shard.name, kind))?;
         let index = self.shards.len() as u32; // at most 65535 parts
         self.tensors.extend(header.tensors.into_iter().map(|mut t| {
             t.shard = index;
@@ -179,10 +165,7 @@ impl Gguf {
     /// The tensor of this name.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
-        let at = self
-            .by_name
-            .binary_search_by(|&i| self.tensors[i].name.as_str().cmp(name))
-            .ok()?;
+        let at = self.by_name.binary_search_by(|&i| self.tensors[i].name.as_str().cmp(name)).ok()?;
         Some(&self.tensors[self.by_name[at]])
     }
 
@@ -211,20 +194,14 @@ impl Gguf {
     /// The size of all files, in bytes.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
-        self.shards
-            .iter()
-            .map(|shard| shard.bytes.len() as u64)
-            .sum()
+        self.shards.iter().map(|shard| shard.bytes.len() as u64).sum()
     }
 }
 
 impl std::fmt::Debug for Gguf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gguf")
-            .field(
-                "files",
-                &self.shards.iter().map(Shard::name).collect::<Vec<_>>(),
-            )
+            .field("files", &self.shards.iter().map(Shard::name).collect::<Vec<_>>())
             .field("version", &self.version)
             .field("keys", &self.metadata.len())
             .field("tensors", &self.tensors.len())
@@ -234,9 +211,6 @@ impl std::fmt::Debug for Gguf {
 
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shard")
-            .field("name", &self.name)
-            .field("bytes", &self.bytes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Shard").field("name", &self.name).field("bytes", &self.bytes.len()).finish_non_exhaustive()
     }
 }

@@ -37,32 +37,18 @@ impl Metadata {
     /// No pairs, of no file.
     #[must_use]
     pub fn new() -> Self {
-        Metadata {
-            file: Arc::from("metadata"),
-            entries: Vec::new(),
-            by_key: Vec::new(),
-        }
+        Metadata { file: Arc::from("metadata"), entries: Vec::new(), by_key: Vec::new() }
     }
 
     /// Takes pairs in order. Errors: a key given twice.
-    pub(crate) fn from_entries(
-        file: &Arc<str>,
-        entries: Vec<(String, Value)>,
-    ) -> Result<Self, ErrorKind> {
+    pub(crate) fn from_entries(file: &Arc<str>, entries: Vec<(String, Value)>) -> Result<Self, ErrorKind> {
         let mut by_key: Vec<usize> = (0..entries.len()).collect();
         let key = |i: usize| entries[i].0.as_str(); // i < len
         by_key.sort_by(|&a, &b| key(a).cmp(key(b)));
         if let Some(pair) = by_key.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
-            return Err(ErrorKind::Duplicate {
-                what: "keys",
-                name: shown(key(pair[0])),
-            });
+            return Err(ErrorKind::Duplicate { what: "keys", name: shown(key(pair[0])) });
         }
-        Ok(Metadata {
-            file: Arc::clone(file),
-            entries,
-            by_key,
-        })
+        Ok(Metadata { file: Arc::clone(file), entries, by_key })
     }
 
     /// Sets `key` to `value`, at the end where it is new; returns the value it had before.
@@ -82,8 +68,7 @@ impl Metadata {
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {
-        self.by_key
-            .binary_search_by(|&i| self.entries[i].0.as_str().cmp(key))
+        self.by_key.binary_search_by(|&i| self.entries[i].0.as_str().cmp(key))
     }
 
     /// The value of `key`, of whatever type.
@@ -101,9 +86,7 @@ impl Metadata {
 
     /// Keys and values in the file's order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.entries
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The number of pairs.
@@ -141,14 +124,7 @@ impl Metadata {
             Some(Value::F64(v)) => format!("{v:?} (f64)"),
             Some(v) => format!("{} ({})", v.as_integer().unwrap_or_default(), v.type_name()),
         };
-        GgufError::reading(
-            &self.file,
-            ErrorKind::WrongType {
-                key: shown(key),
-                found,
-                wanted,
-            },
-        )
+        GgufError::reading(&self.file, ErrorKind::WrongType { key: shown(key), found, wanted })
     }
 
     fn typed<'a, T>(
@@ -159,9 +135,7 @@ impl Metadata {
     ) -> Result<Option<T>, GgufError> {
         match self.get(key) {
             None => Ok(None),
-            Some(value) => convert(value)
-                .map(Some)
-                .ok_or_else(|| self.wrong(key, wanted)),
+            Some(value) => convert(value).map(Some).ok_or_else(|| self.wrong(key, wanted)),
         }
     }
 
@@ -170,9 +144,7 @@ impl Metadata {
     /// # Errors
     /// The key holds something else.
     pub fn u32(&self, key: &str) -> Result<Option<u32>, GgufError> {
-        self.typed(key, "an integer from 0 to 2^32-1", |v| {
-            v.as_integer()?.try_into().ok()
-        })
+        self.typed(key, "an integer from 0 to 2^32-1", |v| v.as_integer()?.try_into().ok())
     }
 
     /// An integer of any width whose value fits u64.
@@ -180,9 +152,7 @@ impl Metadata {
     /// # Errors
     /// The key holds something else.
     pub fn u64(&self, key: &str) -> Result<Option<u64>, GgufError> {
-        self.typed(key, "an integer from 0 to 2^64-1", |v| {
-            v.as_integer()?.try_into().ok()
-        })
+        self.typed(key, "an integer from 0 to 2^64-1", |v| v.as_integer()?.try_into().ok())
     }
 
     /// An integer of any width whose value fits i32.
@@ -190,9 +160,7 @@ impl Metadata {
     /// # Errors
     /// The key holds something else.
     pub fn i32(&self, key: &str) -> Result<Option<i32>, GgufError> {
-        self.typed(key, "an integer from -2^31 to 2^31-1", |v| {
-            v.as_integer()?.try_into().ok()
-        })
+        self.typed(key, "an integer from -2^31 to 2^31-1", |v| v.as_integer()?.try_into().ok())
     }
 
     /// An integer of any width whose value fits i64.
@@ -200,9 +168,7 @@ impl Metadata {
     /// # Errors
     /// The key holds something else.
     pub fn i64(&self, key: &str) -> Result<Option<i64>, GgufError> {
-        self.typed(key, "an integer from -2^63 to 2^63-1", |v| {
-            v.as_integer()?.try_into().ok()
-        })
+        self.typed(key, "an integer from -2^63 to 2^63-1", |v| v.as_integer()?.try_into().ok())
     }
 
     /// An f32, or an f64 that an f32 represents exactly.
@@ -305,14 +271,10 @@ impl Metadata {
     /// # Errors
     /// The key holds something else.
     pub fn array_i32(&self, key: &str) -> Result<Option<Cow<'_, [i32]>>, GgufError> {
-        self.typed(
-            key,
-            "an array of integers from -2^31 to 2^31-1",
-            |v| match as_array(v)? {
-                Array::I32(v) => Some(Cow::Borrowed(v.as_slice())),
-                other => integers(other).map(Cow::Owned),
-            },
-        )
+        self.typed(key, "an array of integers from -2^31 to 2^31-1", |v| match as_array(v)? {
+            Array::I32(v) => Some(Cow::Borrowed(v.as_slice())),
+            other => integers(other).map(Cow::Owned),
+        })
     }
 
     /// An array of integers of any width whose values fit u32; borrowed where the file holds u32.
@@ -320,14 +282,10 @@ impl Metadata {
     /// # Errors
     /// The key holds something else.
     pub fn array_u32(&self, key: &str) -> Result<Option<Cow<'_, [u32]>>, GgufError> {
-        self.typed(
-            key,
-            "an array of integers from 0 to 2^32-1",
-            |v| match as_array(v)? {
-                Array::U32(v) => Some(Cow::Borrowed(v.as_slice())),
-                other => integers(other).map(Cow::Owned),
-            },
-        )
+        self.typed(key, "an array of integers from 0 to 2^32-1", |v| match as_array(v)? {
+            Array::U32(v) => Some(Cow::Borrowed(v.as_slice())),
+            other => integers(other).map(Cow::Owned),
+        })
     }
 }
 
@@ -404,38 +362,25 @@ mod tests {
         let said = |e: Option<GgufError>| e.map(|e| e.to_string()).unwrap_or_default();
         assert_eq!(
             said(m.u32("a.big").err()),
-            format!(
-                "metadata: key a.big is 1099511627776 (u64) where an integer from 0 to 2^32-1 is expected{remedy}"
-            )
+            format!("metadata: key a.big is 1099511627776 (u64) where an integer from 0 to 2^32-1 is expected{remedy}")
         );
         assert_eq!(
             said(m.u64("name").err()),
-            format!(
-                "metadata: key name is the string \"x\\ny\" where an integer from 0 to 2^64-1 is expected{remedy}"
-            )
+            format!("metadata: key name is the string \"x\\ny\" where an integer from 0 to 2^64-1 is expected{remedy}")
         );
         assert_eq!(
             said(m.f32("third").err()),
-            format!(
-                "metadata: key third is 0.3333333333333333 (f64) where an f32 is expected{remedy}"
-            )
+            format!("metadata: key third is 0.3333333333333333 (f64) where an f32 is expected{remedy}")
         );
         assert_eq!(
             said(m.str("raw").err()),
-            format!(
-                "metadata: key raw is a string that is not UTF-8 where a UTF-8 string is expected{remedy}"
-            )
+            format!("metadata: key raw is a string that is not UTF-8 where a UTF-8 string is expected{remedy}")
         );
         assert_eq!(
             said(m.array_f32("heads").err()),
-            format!(
-                "metadata: key heads is an array of 3 u16 where an array of f32 is expected{remedy}"
-            )
+            format!("metadata: key heads is an array of 3 u16 where an array of f32 is expected{remedy}")
         );
-        assert_eq!(
-            said(Some(m.missing("x"))),
-            format!("metadata: key x is missing{remedy}")
-        );
+        assert_eq!(said(Some(m.missing("x"))), format!("metadata: key x is missing{remedy}"));
     }
 
     #[test]
@@ -444,9 +389,6 @@ mod tests {
         let len = m.len();
         assert_eq!(m.insert("rope", 2u8), Some(Value::F64(0.5)));
         assert_eq!(m.len(), len);
-        assert_eq!(
-            m.iter().nth(3).map(|(k, v)| (k, v.clone())),
-            Some(("rope", Value::U8(2)))
-        );
+        assert_eq!(m.iter().nth(3).map(|(k, v)| (k, v.clone())), Some(("rope", Value::U8(2))));
     }
 }

@@ -9,9 +9,7 @@ use crate::metadata::Metadata;
 use crate::tensor::{self, TensorInfo};
 use crate::types::TensorType;
 use crate::value::{Array, Strings, Value};
-use crate::{
-    DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_DIMS, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_NESTING,
-};
+use crate::{DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_DIMS, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_NESTING};
 
 /// The fewest bytes of a key-value pair: key length, type, one byte of value. (An empty key is refused
 /// later, by name.)
@@ -47,22 +45,11 @@ pub(crate) fn header(bytes: &[u8], file_len: u64, file: &Arc<str>) -> Result<Hea
     let mut tensors = tensor_entries(&mut c, tensor_count, alignment, file_len)?;
     let data_start = c.offset().next_multiple_of(alignment);
     tensor::place(&mut tensors, data_start, file_len)?;
-    Ok(Header {
-        version,
-        alignment,
-        data_start,
-        metadata,
-        tensors,
-    })
+    Ok(Header { version, alignment, data_start, metadata, tensors })
 }
 
 fn truncated(place: impl Into<String>, short: Short, len: u64) -> ErrorKind {
-    ErrorKind::Truncated {
-        place: place.into(),
-        start: short.start,
-        end: short.end,
-        len,
-    }
+    ErrorKind::Truncated { place: place.into(), start: short.start, end: short.end, len }
 }
 
 /// The four bytes `GGUF`, or a hint at what the file is instead.
@@ -71,13 +58,9 @@ fn check_magic(bytes: &[u8]) -> Result<(), ErrorKind> {
         [b'G', b'G', b'U', b'F', ..] => return Ok(()),
         [] => "it is empty; download it again",
         _ if b"GGUF".starts_with(bytes) => "it ends within its first bytes; download it again",
-        _ if bytes.starts_with(b"version https://git-lfs") => {
-            "it is a Git LFS pointer; run git lfs pull"
-        }
+        _ if bytes.starts_with(b"version https://git-lfs") => "it is a Git LFS pointer; run git lfs pull",
         [b'<', ..] => "it is a web page; check the address it was downloaded from",
-        [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => {
-            "it is of GGML's older formats; convert the model again"
-        }
+        [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => "it is of GGML's older formats; convert the model again",
         [b'P', b'K', 3, 4, ..] => "it is a zip archive or a PyTorch checkpoint; convert it to GGUF",
         [_, _, _, _, _, _, _, 0, b'{', ..] => "it is a safetensors file; convert it to GGUF",
         _ => "it does not begin with GGUF; check the path",
@@ -93,14 +76,9 @@ fn check_version(version: u32) -> Result<(), ErrorKind> {
     }
 }
 
-fn entries(
-    c: &mut Cursor<'_>,
-    count: u64,
-    file_len: u64,
-) -> Result<Vec<(String, Value)>, ErrorKind> {
+fn entries(c: &mut Cursor<'_>, count: u64, file_len: u64) -> Result<Vec<(String, Value)>, ErrorKind> {
     let room = c.can_hold(count, MIN_ENTRY_BYTES);
-    let room =
-        room.map_err(|s| truncated(format!("the metadata (key count {count})"), s, file_len))?;
+    let room = room.map_err(|s| truncated(format!("the metadata (key count {count})"), s, file_len))?;
     let mut entries = Vec::with_capacity(room);
     for i in 0..count {
         let key = name(c, file_len, MAX_KEY_BYTES, || format!("key number {i}"))?;
@@ -113,30 +91,18 @@ fn entries(
 }
 
 /// A key or tensor name: UTF-8, not empty, of at most `most` bytes. `place` says which it is.
-fn name(
-    c: &mut Cursor<'_>,
-    file_len: u64,
-    most: u64,
-    place: impl Fn() -> String,
-) -> Result<String, ErrorKind> {
+fn name(c: &mut Cursor<'_>, file_len: u64, most: u64, place: impl Fn() -> String) -> Result<String, ErrorKind> {
     let at_name = |short| truncated(place(), short, file_len);
     let len = c.u64().map_err(at_name)?;
     let offset = c.offset();
     let bytes = c.take(len).map_err(at_name)?;
     if len > most {
-        return Err(ErrorKind::LongName {
-            place: place(),
-            bytes: len,
-            most,
-        });
+        return Err(ErrorKind::LongName { place: place(), bytes: len, most });
     }
     match std::str::from_utf8(bytes) {
         Ok("") => Err(ErrorKind::EmptyName { place: place() }),
         Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(ErrorKind::NotUtf8 {
-            place: format!("the name of {}", place()),
-            offset,
-        }),
+        Err(_) => Err(ErrorKind::NotUtf8 { place: format!("the name of {}", place()), offset }),
     }
 }
 
@@ -161,10 +127,7 @@ impl Fault {
             Fault::Short(short) => truncated(format!("key {key}"), short, file_len),
             Fault::Type { id, offset } => ErrorKind::ValueType { key, id, offset },
             Fault::Bool { byte, offset } => ErrorKind::Bool { key, byte, offset },
-            Fault::Nesting => ErrorKind::Nesting {
-                key,
-                most: MAX_NESTING,
-            },
+            Fault::Nesting => ErrorKind::Nesting { key, most: MAX_NESTING },
         }
     }
 }
@@ -222,19 +185,10 @@ fn array(c: &mut Cursor<'_>, levels: usize) -> Result<Array, Fault> {
     })
 }
 
-fn scalars<T, const N: usize>(
-    c: &mut Cursor<'_>,
-    count: u64,
-    from: fn([u8; N]) -> T,
-) -> Result<Vec<T>, Fault> {
+fn scalars<T, const N: usize>(c: &mut Cursor<'_>, count: u64, from: fn([u8; N]) -> T) -> Result<Vec<T>, Fault> {
     c.can_hold(count, N as u64)?;
     let bytes = c.take(count * N as u64)?; // can_hold checked the product
-    Ok(bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|&chunk| from(chunk))
-        .collect())
+    Ok(bytes.as_chunks::<N>().0.iter().map(|&chunk| from(chunk)).collect())
 }
 
 fn bools(c: &mut Cursor<'_>, count: u64) -> Result<Vec<bool>, Fault> {
@@ -269,26 +223,15 @@ fn alignment(metadata: &Metadata) -> Result<u64, ErrorKind> {
     match value.as_integer().and_then(|v| u64::try_from(v).ok()) {
         Some(a) if a.is_power_of_two() && (8..=MAX_ALIGNMENT).contains(&a) => Ok(a),
         _ => {
-            let found = value
-                .as_integer()
-                .map_or_else(|| value.type_name(), |v| v.to_string());
-            Err(ErrorKind::Alignment {
-                found,
-                most: MAX_ALIGNMENT,
-            })
+            let found = value.as_integer().map_or_else(|| value.type_name(), |v| v.to_string());
+            Err(ErrorKind::Alignment { found, most: MAX_ALIGNMENT })
         }
     }
 }
 
-fn tensor_entries(
-    c: &mut Cursor<'_>,
-    count: u64,
-    alignment: u64,
-    file_len: u64,
-) -> Result<Vec<TensorInfo>, ErrorKind> {
+fn tensor_entries(c: &mut Cursor<'_>, count: u64, alignment: u64, file_len: u64) -> Result<Vec<TensorInfo>, ErrorKind> {
     let room = c.can_hold(count, MIN_TENSOR_BYTES);
-    let room =
-        room.map_err(|s| truncated(format!("the list of tensors (count {count})"), s, file_len))?;
+    let room = room.map_err(|s| truncated(format!("the list of tensors (count {count})"), s, file_len))?;
     let mut tensors = Vec::with_capacity(room);
     for i in 0..count {
         let name = name(c, file_len, MAX_NAME_BYTES, || format!("tensor number {i}"))?;
@@ -298,31 +241,13 @@ fn tensor_entries(
 }
 
 /// The rest of a tensor's entry: dimension count, dimensions, type, offset.
-fn tensor_entry(
-    c: &mut Cursor<'_>,
-    name: String,
-    alignment: u64,
-    file_len: u64,
-) -> Result<TensorInfo, ErrorKind> {
-    let at_entry = |short: Short| {
-        truncated(
-            format!("the entry of tensor {}", shown(&name)),
-            short,
-            file_len,
-        )
-    };
+fn tensor_entry(c: &mut Cursor<'_>, name: String, alignment: u64, file_len: u64) -> Result<TensorInfo, ErrorKind> {
+    let at_entry = |short: Short| truncated(format!("the entry of tensor {}", shown(&name)), short, file_len);
     let dims = c.u32().map_err(at_entry)?;
     if dims as usize > MAX_DIMS {
-        return Err(ErrorKind::Dimensions {
-            name: shown(&name),
-            dims,
-            most: MAX_DIMS,
-        });
+        return Err(ErrorKind::Dimensions { name: shown(&name), dims, most: MAX_DIMS });
     }
-    let shape = (0..dims)
-        .map(|_| c.u64())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(at_entry)?;
+    let shape = (0..dims).map(|_| c.u64()).collect::<Result<Vec<_>, _>>().map_err(at_entry)?;
     let id = c.u32().map_err(at_entry)?;
     let offset = c.u64().map_err(at_entry)?;
     let Some(ty) = TensorType::from_id(id) else {
@@ -333,11 +258,7 @@ fn tensor_entry(
         });
     };
     if !offset.is_multiple_of(alignment) {
-        return Err(ErrorKind::Misaligned {
-            name: shown(&name),
-            offset,
-            alignment,
-        });
+        return Err(ErrorKind::Misaligned { name: shown(&name), offset, alignment });
     }
     TensorInfo::new(name, shape, ty, offset)
 }

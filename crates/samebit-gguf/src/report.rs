@@ -80,18 +80,9 @@ pub fn metadata_rows(metadata: &Metadata, most: usize) -> Vec<MetadataRow> {
     metadata
         .iter()
         .map(|(key, value)| {
-            let mut line = Line {
-                text: String::new(),
-                left: most,
-                cut: false,
-            };
+            let mut line = Line { text: String::new(), left: most, cut: false };
             line.value(value);
-            MetadataRow {
-                key: escaped(key),
-                ty: value.type_name(),
-                value: line.text,
-                shortened: line.cut,
-            }
+            MetadataRow { key: escaped(key), ty: value.type_name(), value: line.text, shortened: line.cut }
         })
         .collect()
 }
@@ -137,11 +128,7 @@ pub fn type_histogram(gguf: &Gguf) -> Vec<TypeRow> {
 pub fn totals(gguf: &Gguf) -> Totals {
     let elements: u64 = gguf.tensors().iter().map(crate::TensorInfo::elements).sum();
     let tensor_bytes: u64 = gguf.tensors().iter().map(crate::TensorInfo::byte_len).sum();
-    let bits_per_weight = if elements == 0 {
-        0.0
-    } else {
-        tensor_bytes as f64 * 8.0 / elements as f64
-    };
+    let bits_per_weight = if elements == 0 { 0.0 } else { tensor_bytes as f64 * 8.0 / elements as f64 };
     Totals {
         files: gguf.shards().len(),
         tensors: gguf.tensors().len(),
@@ -155,11 +142,7 @@ pub fn totals(gguf: &Gguf) -> Totals {
 /// `text` with control characters escaped, so that it can neither break a line nor command a terminal.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    let mut line = Line {
-        text: String::new(),
-        left: usize::MAX,
-        cut: false,
-    };
+    let mut line = Line { text: String::new(), left: usize::MAX, cut: false };
     line.characters(text);
     line.text
 }
@@ -201,9 +184,7 @@ impl Line {
 
     fn string(&mut self, bytes: &[u8]) {
         // Four bytes are at most one character: no need to decode megabytes to show a line of them.
-        let beginning = &bytes[..bytes
-            .len()
-            .min(self.left.saturating_add(1).saturating_mul(4))];
+        let beginning = &bytes[..bytes.len().min(self.left.saturating_add(1).saturating_mul(4))];
         match std::str::from_utf8(bytes) {
             Ok(_) => self.characters(&String::from_utf8_lossy(beginning)),
             Err(_) => self.characters(&beginning.escape_ascii().to_string()),

@@ -33,26 +33,14 @@ impl Split {
         }
         if count > MAX_PARTS {
             let wanted = "a number of parts up to 65535";
-            return Err(ErrorKind::WrongType {
-                key: COUNT.into(),
-                found: count.to_string(),
-                wanted,
-            });
+            return Err(ErrorKind::WrongType { key: COUNT.into(), found: count.to_string(), wanted });
         }
         let no = integer(metadata, NO)?.ok_or(ErrorKind::MissingKey { key: NO.into() })?;
         if no >= count {
             let wanted = "a number below split.count";
-            return Err(ErrorKind::WrongType {
-                key: NO.into(),
-                found: no.to_string(),
-                wanted,
-            });
+            return Err(ErrorKind::WrongType { key: NO.into(), found: no.to_string(), wanted });
         }
-        Ok(Some(Split {
-            no,
-            count,
-            tensors: integer(metadata, TENSORS)?,
-        }))
+        Ok(Some(Split { no, count, tensors: integer(metadata, TENSORS)? }))
     }
 
     /// Checks that this is the first part, and is named as one; `path` is its path.
@@ -63,11 +51,7 @@ impl Split {
                 Some(first) => shown(&first.to_string_lossy()),
                 None => format!("whose name ends in {}", suffix(0, count)),
             };
-            return Err(ErrorKind::SplitNotFirst {
-                part: no + 1,
-                count,
-                first,
-            });
+            return Err(ErrorKind::SplitNotFirst { part: no + 1, count, first });
         }
         match part_path(path, 0, 0, count) {
             Some(_) => Ok(()),
@@ -81,13 +65,7 @@ impl Split {
             let found = integer(metadata, key)?;
             if found != Some(wanted) {
                 let found = found.map_or("missing".to_owned(), |n| n.to_string());
-                return Err(ErrorKind::SplitMismatch {
-                    key,
-                    found,
-                    wanted,
-                    part: no + 1,
-                    count: self.count,
-                });
+                return Err(ErrorKind::SplitMismatch { key, found, wanted, part: no + 1, count: self.count });
             }
         }
         Ok(())
@@ -96,11 +74,7 @@ impl Split {
     /// Checks the number of tensors in all parts.
     pub(crate) fn check_tensors(self, found: u64) -> Result<(), ErrorKind> {
         match self.tensors {
-            Some(wanted) if wanted != found => Err(ErrorKind::SplitTensors {
-                count: self.count,
-                found,
-                wanted,
-            }),
+            Some(wanted) if wanted != found => Err(ErrorKind::SplitTensors { count: self.count, found, wanted }),
             _ => Ok(()),
         }
     }
@@ -126,14 +100,8 @@ fn integer(metadata: &Metadata, key: &'static str) -> Result<Option<u64>, ErrorK
     match value.as_integer().and_then(|n| u64::try_from(n).ok()) {
         Some(n) => Ok(Some(n)),
         None => {
-            let found = value
-                .as_integer()
-                .map_or_else(|| value.type_name(), |n| n.to_string());
-            Err(ErrorKind::WrongType {
-                key: key.into(),
-                found,
-                wanted: "an integer from 0",
-            })
+            let found = value.as_integer().map_or_else(|| value.type_name(), |n| n.to_string());
+            Err(ErrorKind::WrongType { key: key.into(), found, wanted: "an integer from 0" })
         }
     }
 }
@@ -145,10 +113,7 @@ mod tests {
     #[test]
     fn part_names_follow_the_pattern() {
         let first = Path::new("dir/m-00001-of-00003.gguf");
-        assert_eq!(
-            part_path(first, 0, 2, 3),
-            Some(PathBuf::from("dir/m-00003-of-00003.gguf"))
-        );
+        assert_eq!(part_path(first, 0, 2, 3), Some(PathBuf::from("dir/m-00003-of-00003.gguf")));
         assert_eq!(part_path(first, 1, 2, 3), None, "it is not the second part");
         assert_eq!(part_path(first, 0, 2, 4), None, "it is not one of four");
         assert_eq!(part_path(Path::new("m.gguf"), 0, 1, 3), None);

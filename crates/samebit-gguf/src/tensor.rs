@@ -24,50 +24,22 @@ pub struct TensorInfo {
 
 impl TensorInfo {
     /// Checks shape and type of the entry for `name`; `offset` is from the start of the data.
-    pub(crate) fn new(
-        name: String,
-        shape: Vec<u64>,
-        ty: TensorType,
-        offset: u64,
-    ) -> Result<Self, ErrorKind> {
+    pub(crate) fn new(name: String, shape: Vec<u64>, ty: TensorType, offset: u64) -> Result<Self, ErrorKind> {
         if shape.len() > MAX_DIMS {
-            return Err(ErrorKind::Dimensions {
-                name: shown(&name),
-                dims: shape.len() as u32,
-                most: MAX_DIMS,
-            });
+            return Err(ErrorKind::Dimensions { name: shown(&name), dims: shape.len() as u32, most: MAX_DIMS });
         }
         let row = shape.first().copied().unwrap_or(1);
         if !row.is_multiple_of(ty.block_len()) {
             let (ty, block) = (ty.name(), ty.block_len());
-            return Err(ErrorKind::RaggedRow {
-                name: shown(&name),
-                row,
-                ty,
-                block,
-            });
+            return Err(ErrorKind::RaggedRow { name: shown(&name), row, ty, block });
         }
-        let rows = shape
-            .iter()
-            .skip(1)
-            .try_fold(1u64, |product, &dim| product.checked_mul(dim));
+        let rows = shape.iter().skip(1).try_fold(1u64, |product, &dim| product.checked_mul(dim));
         let elements = rows.and_then(|rows| rows.checked_mul(row));
         let bytes = rows.and_then(|rows| rows.checked_mul(ty.row_bytes(row)?));
         let (Some(elements), Some(bytes)) = (elements, bytes) else {
-            return Err(ErrorKind::SizeOverflow {
-                name: shown(&name),
-                shape,
-            });
+            return Err(ErrorKind::SizeOverflow { name: shown(&name), shape });
         };
-        Ok(TensorInfo {
-            name,
-            shape,
-            ty,
-            shard: 0,
-            offset,
-            bytes,
-            elements,
-        })
+        Ok(TensorInfo { name, shape, ty, shard: 0, offset, bytes, elements })
     }
 
     /// The number of elements, the product of the shape.
@@ -109,22 +81,13 @@ impl TensorInfo {
 
 /// Turns offsets from the start of the data into offsets from the start of the file, and checks that every
 /// tensor lies inside the file and that none share a byte.
-pub(crate) fn place(
-    tensors: &mut [TensorInfo],
-    data_start: u64,
-    file_len: u64,
-) -> Result<(), ErrorKind> {
+pub(crate) fn place(tensors: &mut [TensorInfo], data_start: u64, file_len: u64) -> Result<(), ErrorKind> {
     for t in tensors.iter_mut() {
         let start = data_start.saturating_add(t.offset);
         let end = start.saturating_add(t.bytes);
         if t.bytes > 0 && end > file_len {
             let place = format!("tensor {}", shown(&t.name));
-            return Err(ErrorKind::Truncated {
-                place,
-                start,
-                end,
-                len: file_len,
-            });
+            return Err(ErrorKind::Truncated { place, start, end, len: file_len });
         }
         t.offset = start;
     }
@@ -134,11 +97,7 @@ pub(crate) fn place(
         let (a, b) = (pair[0], pair[1]);
         if a.offset + a.bytes > b.offset {
             let (first, second) = (shown(&a.name), shown(&b.name));
-            return Err(ErrorKind::Overlap {
-                first,
-                second,
-                offset: b.offset,
-            });
+            return Err(ErrorKind::Overlap { first, second, offset: b.offset });
         }
     }
     Ok(())
@@ -149,14 +108,8 @@ pub(crate) fn order_by_name(tensors: &[TensorInfo]) -> Result<Vec<usize>, ErrorK
     let mut by_name: Vec<usize> = (0..tensors.len()).collect();
     let name = |i: usize| tensors[i].name.as_str(); // i < len
     by_name.sort_by(|&a, &b| name(a).cmp(name(b)));
-    match by_name
-        .windows(2)
-        .find(|pair| name(pair[0]) == name(pair[1]))
-    {
-        Some(pair) => Err(ErrorKind::Duplicate {
-            what: "tensors",
-            name: shown(name(pair[0])),
-        }),
+    match by_name.windows(2).find(|pair| name(pair[0]) == name(pair[1])) {
+        Some(pair) => Err(ErrorKind::Duplicate { what: "tensors", name: shown(name(pair[0])) }),
         None => Ok(by_name),
     }
 }

@@ -139,10 +139,7 @@ impl TensorType {
     /// The type of this name, in GGUF's spelling and in any case of letters.
     #[must_use]
     pub fn from_name(name: &str) -> Option<TensorType> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|ty| ty.name().eq_ignore_ascii_case(name))
+        Self::ALL.iter().copied().find(|ty| ty.name().eq_ignore_ascii_case(name))
     }
 
     /// Bytes of a row of `len` elements; `None` unless `len` is whole blocks and the result fits.

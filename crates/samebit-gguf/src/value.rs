@@ -178,10 +178,8 @@ impl Array {
 }
 
 fn type_name(id: u32) -> &'static str {
-    const NAMES: [&str; 13] = [
-        "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64",
-        "f64",
-    ];
+    const NAMES: [&str; 13] =
+        ["u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"];
     NAMES.get(id as usize).copied().unwrap_or("unknown")
 }
 
@@ -202,10 +200,7 @@ impl Strings {
 
     /// Room for `count` strings of `bytes` bytes together.
     pub(crate) fn with_capacity(count: usize, bytes: usize) -> Self {
-        Strings {
-            bytes: Vec::with_capacity(bytes),
-            ends: Vec::with_capacity(count),
-        }
+        Strings { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(count) }
     }
 
     /// Adds a string.
@@ -267,9 +262,7 @@ impl<S: AsRef<[u8]>> FromIterator<S> for Strings {
 
 impl std::fmt::Debug for Strings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.iter().map(|s| s.escape_ascii().to_string()))
-            .finish()
+        f.debug_list().entries(self.iter().map(|s| s.escape_ascii().to_string())).finish()
     }
 }
 
@@ -335,9 +328,7 @@ mod tests {
 
     #[test]
     fn strings_keep_exact_bytes() {
-        let s: Strings = [&b"a"[..], b"", b"\xff\xfe", "é".as_bytes()]
-            .into_iter()
-            .collect();
+        let s: Strings = [&b"a"[..], b"", b"\xff\xfe", "é".as_bytes()].into_iter().collect();
         assert_eq!(s.len(), 4);
         assert_eq!(s.get(0), Some(&b"a"[..]));
         assert_eq!(s.get(1), Some(&b""[..]));

@@ -76,13 +76,7 @@ impl<'a> GgufWriter<'a> {
 
     /// Adds a tensor with its data; `shape[0]` is the row length, and `bytes` are exactly its rows.
     #[must_use]
-    pub fn tensor(
-        self,
-        name: impl Into<String>,
-        shape: &[u64],
-        ty: TensorType,
-        bytes: &'a [u8],
-    ) -> Self {
+    pub fn tensor(self, name: impl Into<String>, shape: &[u64], ty: TensorType, bytes: &'a [u8]) -> Self {
         self.pending(name.into(), shape, ty, Data::Bytes(bytes))
     }
 
@@ -100,12 +94,7 @@ impl<'a> GgufWriter<'a> {
     }
 
     fn pending(mut self, name: String, shape: &[u64], ty: TensorType, data: Data<'a>) -> Self {
-        self.tensors.push(Pending {
-            name,
-            shape: shape.to_vec(),
-            ty,
-            data,
-        });
+        self.tensors.push(Pending { name, shape: shape.to_vec(), ty, data });
         self
     }
 
@@ -118,8 +107,7 @@ impl<'a> GgufWriter<'a> {
     pub fn write(&mut self, path: impl AsRef<Path>) -> Result<u64, GgufError> {
         let path = path.as_ref();
         let name: Arc<str> = path.to_string_lossy().into();
-        self.write_atomically(path)
-            .map_err(|kind| GgufError::writing(&name, kind))
+        self.write_atomically(path).map_err(|kind| GgufError::writing(&name, kind))
     }
 
     fn write_atomically(&mut self, path: &Path) -> Result<u64, ErrorKind> {
@@ -142,8 +130,7 @@ impl<'a> GgufWriter<'a> {
     /// # Errors
     /// As [`write`](Self::write); `out` may then hold the beginning of a file.
     pub fn write_to(&mut self, out: &mut impl Write) -> Result<u64, GgufError> {
-        self.write_through(out)
-            .map_err(|kind| GgufError::writing(&Arc::from("(stream)"), kind))
+        self.write_through(out).map_err(|kind| GgufError::writing(&Arc::from("(stream)"), kind))
     }
 
     fn write_through(&mut self, out: &mut impl Write) -> Result<u64, ErrorKind> {
@@ -156,52 +143,34 @@ impl<'a> GgufWriter<'a> {
     /// Lays out the file, and checks all that can be checked before writing.
     fn plan(&self) -> Result<Plan, ErrorKind> {
         if let Some(key) = &self.repeated {
-            return Err(ErrorKind::Duplicate {
-                what: "keys",
-                name: shown(key),
-            });
+            return Err(ErrorKind::Duplicate { what: "keys", name: shown(key) });
         }
         for (key, value) in self.metadata.iter() {
             if matches!(value, Value::Array(array) if deeper_than(array, MAX_NESTING)) {
-                return Err(ErrorKind::Nesting {
-                    key: shown(key),
-                    most: MAX_NESTING,
-                });
+                return Err(ErrorKind::Nesting { key: shown(key), most: MAX_NESTING });
             }
         }
         let alignment = match self.metadata.get(ALIGNMENT) {
             None => DEFAULT_ALIGNMENT,
             Some(Value::U32(alignment)) => u64::from(*alignment).max(1), // read back below, so 0 is caught
             Some(other) => {
-                return Err(ErrorKind::WrongType {
-                    key: ALIGNMENT.into(),
-                    found: other.type_name(),
-                    wanted: "a u32",
-                });
+                return Err(ErrorKind::WrongType { key: ALIGNMENT.into(), found: other.type_name(), wanted: "a u32" });
             }
         };
         let (places, data_bytes) = self.places(alignment)?;
-        let entries = self
-            .tensors
-            .iter()
-            .zip(&places)
-            .map(|(t, place)| encode::Entry {
-                name: &t.name,
-                shape: &t.shape,
-                type_id: t.ty.id(),
-                offset: place.offset,
-            });
+        let entries = self.tensors.iter().zip(&places).map(|(t, place)| encode::Entry {
+            name: &t.name,
+            shape: &t.shape,
+            type_id: t.ty.id(),
+            offset: place.offset,
+        });
         let mut header = encode::header(&self.metadata, entries);
         let data_start = (header.len() as u64).next_multiple_of(alignment);
         let total = data_start.saturating_add(data_bytes);
         let read = parse::header(&header, total, &Arc::from(""))?;
         crate::tensor::order_by_name(&read.tensors)?;
         header.resize(read.data_start as usize, 0); // at most MAX_ALIGNMENT more
-        Ok(Plan {
-            header,
-            places,
-            total,
-        })
+        Ok(Plan { header, places, total })
     }
 
     /// Where each tensor's data goes, and the length of all data, the padding after the last included.
@@ -215,18 +184,9 @@ impl<'a> GgufWriter<'a> {
             {
                 return Err(wrong_length(&t.name, given.len().to_string(), bytes));
             }
-            let next = end
-                .checked_add(bytes)
-                .and_then(|after| after.checked_next_multiple_of(alignment));
-            let next = next.ok_or_else(|| ErrorKind::SizeOverflow {
-                name: shown(&t.name),
-                shape: t.shape.clone(),
-            })?;
-            places.push(Place {
-                offset: end,
-                bytes,
-                padding: next - end - bytes,
-            });
+            let next = end.checked_add(bytes).and_then(|after| after.checked_next_multiple_of(alignment));
+            let next = next.ok_or_else(|| ErrorKind::SizeOverflow { name: shown(&t.name), shape: t.shape.clone() })?;
+            places.push(Place { offset: end, bytes, padding: next - end - bytes });
             end = next;
         }
         Ok((places, end))
@@ -236,11 +196,7 @@ impl<'a> GgufWriter<'a> {
         let failed = |source: io::Error| io_error(source, plan.total);
         out.write_all(&plan.header).map_err(failed)?;
         for (t, &Place { bytes, padding, .. }) in self.tensors.iter_mut().zip(&plan.places) {
-            let mut exact = Exact {
-                out,
-                left: bytes,
-                refused: false,
-            };
+            let mut exact = Exact { out, left: bytes, refused: false };
             let result = match &mut t.data {
                 Data::Bytes(given) => exact.write_all(given),
                 Data::Stream(stream) => stream(&mut exact),
@@ -285,9 +241,7 @@ impl<W: Write> Write for Exact<'_, W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.len() as u64 > self.left {
             self.refused = true;
-            return Err(io::Error::other(
-                "more data than the tensor's shape and type take",
-            ));
+            return Err(io::Error::other("more data than the tensor's shape and type take"));
         }
         let written = self.out.write(buf)?;
         self.left -= written as u64;
@@ -300,20 +254,13 @@ impl<W: Write> Write for Exact<'_, W> {
 }
 
 fn wrong_length(name: &str, found: String, wanted: u64) -> ErrorKind {
-    ErrorKind::WrongLength {
-        name: shown(name),
-        found,
-        wanted,
-    }
+    ErrorKind::WrongLength { name: shown(name), found, wanted }
 }
 
 fn io_error(source: io::Error, bytes: u64) -> ErrorKind {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace { bytes },
-        _ => ErrorKind::Io {
-            doing: "write",
-            source,
-        },
+        _ => ErrorKind::Io { doing: "write", source },
     }
 }
 

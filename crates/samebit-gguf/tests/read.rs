@@ -18,32 +18,18 @@ fn a_small_file() -> Test {
     assert_eq!(meta.str("general.architecture")?, Some("llama"));
     assert_eq!(meta.f32("llama.rope.freq_base")?, Some(1e4));
     assert_eq!(meta.bool("tokenizer.ggml.add_bos_token")?, Some(true));
-    let tokens = meta
-        .array_str("tokenizer.ggml.tokens")?
-        .ok_or("no tokens")?;
-    assert_eq!(
-        tokens.iter().collect::<Vec<_>>(),
-        [&b"a"[..], &[0xff, 0xfe], b""]
-    );
+    let tokens = meta.array_str("tokenizer.ggml.tokens")?.ok_or("no tokens")?;
+    assert_eq!(tokens.iter().collect::<Vec<_>>(), [&b"a"[..], &[0xff, 0xfe], b""]);
     let nested = Array::Array(vec![Array::U8(vec![7]), Array::U32(vec![])]);
     assert_eq!(meta.get("nested"), Some(&Value::Array(nested)));
 
     let proj = gguf.tensor("proj").ok_or("no proj")?;
-    assert_eq!(
-        (proj.ty, proj.shape.as_slice(), proj.byte_len()),
-        (TensorType::Q4_0, &[32, 2][..], 36)
-    );
+    assert_eq!((proj.ty, proj.shape.as_slice(), proj.byte_len()), (TensorType::Q4_0, &[32, 2][..], 36));
     assert_eq!((proj.elements(), proj.row_len(), proj.rows()), (64, 32, 2));
     assert_eq!(proj.file_offset() % 32, 0);
     assert_eq!(proj.file_offset() + 36, bytes.len() as u64);
     assert_eq!(gguf.data(proj), &bytes[bytes.len() - 36..]);
-    assert_eq!(
-        gguf.tensors()
-            .iter()
-            .map(|t| t.name.as_str())
-            .collect::<Vec<_>>(),
-        ["embd", "norm", "proj"]
-    );
+    assert_eq!(gguf.tensors().iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["embd", "norm", "proj"]);
     assert!(gguf.tensor("absent").is_none());
     assert_eq!(gguf.shards()[0].bytes(), bytes);
     Ok(())
@@ -58,11 +44,7 @@ fn version_2_has_the_same_layout() -> Test {
     assert_eq!(v2.metadata(), v3.metadata());
     assert_eq!(v2.tensors(), v3.tensors());
 
-    let by_hand = Raw::version(2, 1, 1)
-        .key("a", STRING)
-        .string("b")
-        .tensor("t", &[2], 0, 0)
-        .pad(32);
+    let by_hand = Raw::version(2, 1, 1).key("a", STRING).string("b").tensor("t", &[2], 0, 0).pad(32);
     let gguf = Gguf::from_bytes(by_hand.bytes(&[1, 2, 3, 4, 5, 6, 7, 8]).0)?;
     assert_eq!(gguf.metadata().str("a")?, Some("b"));
     assert_eq!(gguf.data(&gguf.tensors()[0]), [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -71,18 +53,12 @@ fn version_2_has_the_same_layout() -> Test {
 
 #[test]
 fn scalars_and_empty_tensors() -> Test {
-    let raw = Raw::new(3, 0)
-        .tensor("scalar", &[], 0, 0)
-        .tensor("none", &[0, 5], 0, 32)
-        .tensor("far", &[0], 0, 1 << 40);
+    let raw = Raw::new(3, 0).tensor("scalar", &[], 0, 0).tensor("none", &[0, 5], 0, 32).tensor("far", &[0], 0, 1 << 40);
     let gguf = Gguf::from_bytes(raw.pad(32).bytes(&[1, 2, 3, 4]).0)?;
     let [scalar, none, far] = gguf.tensors() else {
         return Err("not three tensors".into());
     };
-    assert_eq!(
-        (scalar.elements(), gguf.data(scalar)),
-        (1, &[1, 2, 3, 4][..])
-    );
+    assert_eq!((scalar.elements(), gguf.data(scalar)), (1, &[1, 2, 3, 4][..]));
     assert_eq!((none.elements(), gguf.data(none)), (0, &[][..]));
     assert_eq!(gguf.data(far), &[][..]);
     Ok(())
@@ -106,11 +82,7 @@ fn a_mapped_file_equals_one_in_memory() -> Test {
     assert_eq!(mapped.metadata(), held.metadata());
     for t in mapped.tensors() {
         assert_eq!(mapped.data(t), held.data(t));
-        assert_eq!(
-            mapped.data(t).as_ptr() as usize % 32,
-            0,
-            "mapped data is aligned"
-        );
+        assert_eq!(mapped.data(t).as_ptr() as usize % 32, 0, "mapped data is aligned");
     }
     assert_eq!(mapped.file_bytes(), small().len() as u64);
     Ok(())
@@ -119,31 +91,14 @@ fn a_mapped_file_equals_one_in_memory() -> Test {
 #[test]
 fn paths_that_are_no_files() -> Test {
     let dir = tempfile::tempdir()?;
-    let said = |path: &std::path::Path| {
-        Gguf::open(path)
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default()
-    };
+    let said = |path: &std::path::Path| Gguf::open(path).err().map(|e| e.to_string()).unwrap_or_default();
     let shown = dir.path().display();
-    assert_eq!(
-        said(dir.path()),
-        format!("{shown}: not a regular file; give the path of a .gguf file")
-    );
+    assert_eq!(said(dir.path()), format!("{shown}: not a regular file; give the path of a .gguf file"));
     let absent = said(&dir.path().join("absent.gguf"));
-    assert!(
-        absent.starts_with(&format!("{shown}/absent.gguf: cannot open: ")),
-        "{absent}"
-    );
-    assert!(
-        absent.ends_with("; check the path and its permissions"),
-        "{absent}"
-    );
+    assert!(absent.starts_with(&format!("{shown}/absent.gguf: cannot open: ")), "{absent}");
+    assert!(absent.ends_with("; check the path and its permissions"), "{absent}");
     let empty = dir.path().join("empty.gguf");
     std::fs::write(&empty, b"")?;
-    assert_eq!(
-        said(&empty),
-        format!("{shown}/empty.gguf: not a GGUF file: it is empty; download it again")
-    );
+    assert_eq!(said(&empty), format!("{shown}/empty.gguf: not a GGUF file: it is empty; download it again"));
     Ok(())
 }

@@ -58,30 +58,14 @@ struct Tensor {
 /// A tensor of any type with rows of up to two blocks and up to four dimensions.
 fn tensor() -> impl Strategy<Value = Tensor> {
     let ty = prop::sample::select(TensorType::ALL);
-    (
-        ty,
-        0u64..3,
-        vec(0u64..4, 0..4),
-        "[a-zé.]{1,30}",
-        any::<u8>(),
-        any::<bool>(),
-    )
-        .prop_map(|(ty, blocks, others, name, fill, streamed)| {
-            let shape: Vec<u64> = std::iter::once(blocks * ty.block_len())
-                .chain(others)
-                .collect();
+    (ty, 0u64..3, vec(0u64..4, 0..4), "[a-zé.]{1,30}", any::<u8>(), any::<bool>()).prop_map(
+        |(ty, blocks, others, name, fill, streamed)| {
+            let shape: Vec<u64> = std::iter::once(blocks * ty.block_len()).chain(others).collect();
             let blocks = shape.iter().product::<u64>() / ty.block_len();
-            let data = (0..blocks * ty.block_bytes())
-                .map(|i| fill.wrapping_add(i as u8))
-                .collect();
-            Tensor {
-                name,
-                shape,
-                ty,
-                data,
-                streamed,
-            }
-        })
+            let data = (0..blocks * ty.block_bytes()).map(|i| fill.wrapping_add(i as u8)).collect();
+            Tensor { name, shape, ty, data, streamed }
+        },
+    )
 }
 
 proptest! {

@@ -13,13 +13,8 @@ fn part(dir: &Path, no: usize, count: usize) -> PathBuf {
 
 /// A part that says it is `no` of `count`, with one tensor per name.
 fn write_part(path: &Path, no: u16, count: u16, total: i32, names: &[&str]) -> Test {
-    let data: Vec<u8> = names
-        .iter()
-        .flat_map(|name| [name.as_bytes()[0]; 4])
-        .collect();
-    let mut writer = GgufWriter::new()
-        .meta("split.no", no)
-        .meta("split.count", count);
+    let data: Vec<u8> = names.iter().flat_map(|name| [name.as_bytes()[0]; 4]).collect();
+    let mut writer = GgufWriter::new().meta("split.no", no).meta("split.count", count);
     if no == 0 {
         writer = writer.meta("general.architecture", "llama");
     }
@@ -68,11 +63,7 @@ fn another_part_says_which_to_open() -> Test {
     let (first, second) = (part(dir.path(), 0, 3), part(dir.path(), 1, 3));
     assert_eq!(
         said(&second),
-        format!(
-            "{}: this is part 2 of 3; open the first part, {}",
-            second.display(),
-            first.display()
-        )
+        format!("{}: this is part 2 of 3; open the first part, {}", second.display(), first.display())
     );
     let renamed = dir.path().join("renamed.gguf");
     std::fs::rename(&second, &renamed)?;
@@ -85,10 +76,7 @@ fn another_part_says_which_to_open() -> Test {
     );
     let bytes = std::fs::read(&renamed)?;
     assert_eq!(
-        Gguf::from_bytes(bytes)
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default(),
+        Gguf::from_bytes(bytes).err().map(|e| e.to_string()).unwrap_or_default(),
         "(in memory): this is one of 3 parts and was given without the others; open it by its path, beside the others"
     );
     Ok(())
@@ -104,51 +92,32 @@ fn parts_missing_renamed_or_mixed_up() -> Test {
     std::fs::remove_file(&third)?;
     assert_eq!(
         said(&first),
-        format!(
-            "{}: part 3 of 3 is missing; download it into the same directory",
-            third.display()
-        )
+        format!("{}: part 3 of 3 is missing; download it into the same directory", third.display())
     );
 
     let together = "; download all parts again, from one place";
     std::fs::copy(part(dir, 1, 3), &third)?;
     assert_eq!(
         said(&first),
-        format!(
-            "{}: key split.no is 1 where part 3 of 3 should have 2{together}",
-            third.display()
-        )
+        format!("{}: key split.no is 1 where part 3 of 3 should have 2{together}", third.display())
     );
     write_part(&third, 2, 4, 4, &["c", "d"])?;
     assert_eq!(
         said(&first),
-        format!(
-            "{}: key split.count is 4 where part 3 of 3 should have 3{together}",
-            third.display()
-        )
+        format!("{}: key split.count is 4 where part 3 of 3 should have 3{together}", third.display())
     );
     GgufWriter::new().write(&third)?;
     assert_eq!(
         said(&first),
-        format!(
-            "{}: key split.count is missing where part 3 of 3 should have 3{together}",
-            third.display()
-        )
+        format!("{}: key split.count is missing where part 3 of 3 should have 3{together}", third.display())
     );
     write_part(&third, 2, 3, 4, &["c"])?;
     assert_eq!(
         said(&first),
-        format!(
-            "{}: the 3 parts hold 3 tensors where split.tensors.count says 4{together}",
-            first.display()
-        )
+        format!("{}: the 3 parts hold 3 tensors where split.tensors.count says 4{together}", first.display())
     );
     write_part(&third, 2, 3, 4, &["c", "a"])?;
-    assert!(
-        said(&first).contains(": two tensors are named a; "),
-        "{}",
-        said(&first)
-    );
+    assert!(said(&first).contains(": two tensors are named a; "), "{}", said(&first));
 
     let renamed = dir.join("renamed.gguf");
     std::fs::rename(&first, &renamed)?;
@@ -174,27 +143,12 @@ fn numbers_that_make_no_sense() -> Test {
             writer = writer.meta("split.no", no);
         }
         writer.write(&path)?;
-        assert_eq!(
-            said(&path),
-            format!("{}: key {expected}{made_wrongly}", path.display())
-        );
+        assert_eq!(said(&path), format!("{}: key {expected}{made_wrongly}", path.display()));
         Ok(())
     };
-    check(
-        Some(0),
-        -3,
-        "split.count is -3 where an integer from 0 is expected",
-    )?;
-    check(
-        Some(0),
-        1 << 40,
-        "split.count is 1099511627776 where a number of parts up to 65535 is expected",
-    )?;
-    check(
-        Some(3),
-        3,
-        "split.no is 3 where a number below split.count is expected",
-    )?;
+    check(Some(0), -3, "split.count is -3 where an integer from 0 is expected")?;
+    check(Some(0), 1 << 40, "split.count is 1099511627776 where a number of parts up to 65535 is expected")?;
+    check(Some(3), 3, "split.no is 3 where a number below split.count is expected")?;
     check(None, 3, "split.no is missing")
 }
 

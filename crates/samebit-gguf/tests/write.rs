@@ -41,9 +41,7 @@ fn the_bytes_are_those_of_the_format() -> Test {
         .meta("nested", nested)
         .tensor("embd", &[4, 2], TensorType::F32, &zeros[..32])
         .tensor("norm", &[4], TensorType::F32, &zeros[..16])
-        .tensor_with("proj", &[32, 2], TensorType::Q4_0, |out| {
-            out.write_all(&[0; 36])
-        });
+        .tensor_with("proj", &[32, 2], TensorType::Q4_0, |out| out.write_all(&[0; 36]));
     let mut expected = common::small();
     expected.resize(expected.len().next_multiple_of(32), 0); // the last tensor is padded too
     for _ in 0..2 {
@@ -63,13 +61,7 @@ fn alignment_is_followed() -> Test {
         .tensor("b", &[1], TensorType::I8, &[2])
         .write_to(&mut bytes)?;
     let gguf = Gguf::from_bytes(bytes)?;
-    assert_eq!(
-        gguf.tensors()
-            .iter()
-            .map(|t| t.file_offset())
-            .collect::<Vec<_>>(),
-        [4096, 8192]
-    );
+    assert_eq!(gguf.tensors().iter().map(|t| t.file_offset()).collect::<Vec<_>>(), [4096, 8192]);
     assert_eq!(gguf.data(&gguf.tensors()[1]), [2]);
     Ok(())
 }
@@ -79,27 +71,11 @@ fn what_could_not_be_read_is_not_written() {
     let correct = "; correct what is to be written";
     let new = GgufWriter::new;
     let f32s = TensorType::F32;
-    let two = |second| {
-        new()
-            .tensor("a", &[1], f32s, &[0; 4])
-            .tensor(second, &[1], f32s, &[0; 4])
-    };
-    assert_eq!(
-        said(&mut new().meta("k", 1u8).meta("k", 2u8)),
-        format!("two keys are named k{correct}")
-    );
-    assert_eq!(
-        said(&mut new().meta("", 1u8)),
-        format!("key number 0 has an empty name{correct}")
-    );
-    assert_eq!(
-        said(&mut two("a")),
-        format!("two tensors are named a{correct}")
-    );
-    assert_eq!(
-        said(&mut two("")),
-        format!("tensor number 1 has an empty name{correct}")
-    );
+    let two = |second| new().tensor("a", &[1], f32s, &[0; 4]).tensor(second, &[1], f32s, &[0; 4]);
+    assert_eq!(said(&mut new().meta("k", 1u8).meta("k", 2u8)), format!("two keys are named k{correct}"));
+    assert_eq!(said(&mut new().meta("", 1u8)), format!("key number 0 has an empty name{correct}"));
+    assert_eq!(said(&mut two("a")), format!("two tensors are named a{correct}"));
+    assert_eq!(said(&mut two("")), format!("tensor number 1 has an empty name{correct}"));
     assert_eq!(
         said(&mut two(&"x".repeat(65))),
         format!("tensor number 1 has a name of 65 bytes, more than 64{correct}")
@@ -110,14 +86,10 @@ fn what_could_not_be_read_is_not_written() {
     );
     assert_eq!(
         said(&mut new().tensor("t", &[1 << 40, 1 << 40], f32s, &[])),
-        format!(
-            "tensor t has shape [1099511627776, 1099511627776], whose size overflows 64 bits{correct}"
-        )
+        format!("tensor t has shape [1099511627776, 1099511627776], whose size overflows 64 bits{correct}")
     );
     let huge = |name: &str| {
-        new()
-            .tensor_with(name, &[1 << 61], f32s, |_| Ok(()))
-            .tensor_with("u", &[1 << 61], f32s, |_| Ok(()))
+        new().tensor_with(name, &[1 << 61], f32s, |_| Ok(())).tensor_with("u", &[1 << 61], f32s, |_| Ok(()))
     };
     assert_eq!(
         said(&mut huge("t")),
@@ -125,9 +97,7 @@ fn what_could_not_be_read_is_not_written() {
     );
     assert_eq!(
         said(&mut new().meta("general.alignment", 24u32)),
-        format!(
-            "key general.alignment is 24, where a power of two from 8 to 1048576 is expected{correct}"
-        )
+        format!("key general.alignment is 24, where a power of two from 8 to 1048576 is expected{correct}")
     );
     assert_eq!(
         said(&mut new().meta("general.alignment", 32u64)),
@@ -154,9 +124,10 @@ fn data_of_the_wrong_length_is_not_written() {
         format!("tensor t was given 7 bytes where its shape and type take 8{exactly}")
     );
     assert_eq!(
-        said(&mut new().tensor_with("t", &[2], f32s, |out| {
-            out.write_all(&[0; 4]).and_then(|()| out.write_all(&[0; 5]))
-        })),
+        said(
+            &mut new()
+                .tensor_with("t", &[2], f32s, |out| { out.write_all(&[0; 4]).and_then(|()| out.write_all(&[0; 5])) })
+        ),
         format!("tensor t was given more than 8 bytes where its shape and type take 8{exactly}")
     );
 }
@@ -170,23 +141,18 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() -> Test {
 
     type End = fn(&mut dyn Write) -> io::Result<()>;
     let ends: [(&str, End); 3] = [
-        (
-            "no space left on the disk (96 bytes are needed); free some or write elsewhere",
-            |_| Err(io::ErrorKind::StorageFull.into()),
-        ),
-        (
-            "cannot write: no more pencils; check that the directory exists and may be written to",
-            |_| Err(io::Error::other("no more pencils")),
-        ),
-        (
-            "tensor t was given 4 bytes where its shape and type take 8; give it exactly that many",
-            |out| out.write_all(&[0; 4]),
-        ),
+        ("no space left on the disk (96 bytes are needed); free some or write elsewhere", |_| {
+            Err(io::ErrorKind::StorageFull.into())
+        }),
+        ("cannot write: no more pencils; check that the directory exists and may be written to", |_| {
+            Err(io::Error::other("no more pencils"))
+        }),
+        ("tensor t was given 4 bytes where its shape and type take 8; give it exactly that many", |out| {
+            out.write_all(&[0; 4])
+        }),
     ];
     for (expected, stream) in ends {
-        let failed = GgufWriter::new()
-            .tensor_with("t", &[2], TensorType::F32, stream)
-            .write(&path);
+        let failed = GgufWriter::new().tensor_with("t", &[2], TensorType::F32, stream).write(&path);
         let said = failed.err().map(|e| e.to_string()).unwrap_or_default();
         assert_eq!(said, format!("{}: {expected}", path.display()));
         assert_eq!(names(dir.path())?, ["m.gguf"]);
@@ -202,9 +168,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() -> Test {
 fn an_open_model_survives_its_replacement() -> Test {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("m.gguf");
-    GgufWriter::new()
-        .tensor("t", &[4], TensorType::I8, &[1, 2, 3, 4])
-        .write(&path)?;
+    GgufWriter::new().tensor("t", &[4], TensorType::I8, &[1, 2, 3, 4]).write(&path)?;
     let open = Gguf::open(&path)?;
     GgufWriter::new().write(&path)?;
     assert_eq!(open.data(&open.tensors()[0]), [1, 2, 3, 4]);
@@ -215,29 +179,14 @@ fn an_open_model_survives_its_replacement() -> Test {
 #[test]
 fn places_that_cannot_be_written() -> Test {
     let dir = tempfile::tempdir()?;
-    let said = |path: &Path| {
-        GgufWriter::new()
-            .write(path)
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default()
-    };
+    let said = |path: &Path| GgufWriter::new().write(path).err().map(|e| e.to_string()).unwrap_or_default();
     assert_eq!(
         said(dir.path()),
-        format!(
-            "{}: not a regular file; give the path of a .gguf file",
-            dir.path().display()
-        )
+        format!("{}: not a regular file; give the path of a .gguf file", dir.path().display())
     );
     let nowhere = said(&dir.path().join("absent/m.gguf"));
-    assert!(
-        nowhere.contains("/absent/m.gguf: cannot write: "),
-        "{nowhere}"
-    );
-    assert!(
-        nowhere.ends_with("; check that the directory exists and may be written to"),
-        "{nowhere}"
-    );
+    assert!(nowhere.contains("/absent/m.gguf: cannot write: "), "{nowhere}");
+    assert!(nowhere.ends_with("; check that the directory exists and may be written to"), "{nowhere}");
     Ok(())
 }
 
@@ -246,9 +195,7 @@ fn places_that_cannot_be_written() -> Test {
 #[test]
 fn a_full_disk_says_so() -> Test {
     let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
-    let failed = GgufWriter::new()
-        .tensor("t", &[2], TensorType::F32, &[0; 8])
-        .write_to(&mut full);
+    let failed = GgufWriter::new().tensor("t", &[2], TensorType::F32, &[0; 8]).write_to(&mut full);
     assert_eq!(
         failed.err().map(|e| e.to_string()).unwrap_or_default(),
         "(stream): no space left on the disk (96 bytes are needed); free some or write elsewhere"

@@ -13,10 +13,7 @@ fn main() {
     let name = args.next();
     println!("| function | largest error, ulp | at | below | largest absolute error there | at |");
     println!("|---|---|---|---|---|---|");
-    for case in CASES
-        .iter()
-        .filter(|case| name.as_ref().is_none_or(|name| name == case.name))
-    {
+    for case in CASES.iter().filter(|case| name.as_ref().is_none_or(|name| name == case.name)) {
         let worst = measure_in_parallel(case, step);
         println!(
             "| {} | {:.4} | {:e} (0x{:08x}) | {} | {:.3e} | {:e} |",

@@ -36,8 +36,7 @@ fn convert(name: &str, how: fn(Format, &[u8]) -> Option<Vec<u8>>) -> Outcome<()>
     let format = Format::from_name(name).ok_or_else(|| format!("no format is called {name}"))?;
     let mut input = Vec::new();
     io::stdin().read_to_end(&mut input)?;
-    let output = how(format, &input)
-        .ok_or_else(|| format!("{} bytes are not whole blocks of {name}", input.len()))?;
+    let output = how(format, &input).ok_or_else(|| format!("{} bytes are not whole blocks of {name}", input.len()))?;
     io::stdout().write_all(&output)?;
     Ok(())
 }
@@ -62,35 +61,21 @@ fn quantize(format: Format, floats: &[u8]) -> Option<Vec<u8>> {
 
 /// One row of 16384 elements, from cache, over and over.
 fn bench() -> Outcome<()> {
-    let x: Vec<f32> = (0..16384u32)
-        .map(|i| f32::from((i.wrapping_mul(0x9e37_79b1) >> 16) as i16) / 32768.0)
-        .collect();
-    println!(
-        "million elements per second\n{:8}{:>12}{:>14}{:>10}",
-        "", "dequantize", "decode_chunk", "quantize"
-    );
+    let x: Vec<f32> = (0..16384u32).map(|i| f32::from((i.wrapping_mul(0x9e37_79b1) >> 16) as i16) / 32768.0).collect();
+    println!("million elements per second\n{:8}{:>12}{:>14}{:>10}", "", "dequantize", "decode_chunk", "quantize");
     for format in Format::ALL {
         let mut bytes = vec![0; format.row_bytes(x.len()).ok_or("whole blocks")?];
         let quantize = rate(x.len(), || format.quantize(black_box(&x), &mut bytes));
         let mut out = vec![0.0; x.len()];
-        let dequantize = rate(x.len(), || {
-            format.dequantize(black_box(&bytes), black_box(&mut out))
-        });
+        let dequantize = rate(x.len(), || format.dequantize(black_box(&bytes), black_box(&mut out)));
         let mut chunk = IntChunk::new();
         let decode = rate(x.len(), || {
             for i in 0..x.len() / CHUNK * usize::from(format.family() != Family::Float) {
                 decode_chunk(format, black_box(&bytes), i, x.len(), black_box(&mut chunk));
             }
         });
-        let decode = if format.family() == Family::Float {
-            String::from("-")
-        } else {
-            format!("{decode:.0}")
-        };
-        println!(
-            "{:8}{dequantize:12.0}{decode:>14}{quantize:10.0}",
-            format.name()
-        );
+        let decode = if format.family() == Family::Float { String::from("-") } else { format!("{decode:.0}") };
+        println!("{:8}{dequantize:12.0}{decode:>14}{quantize:10.0}", format.name());
     }
     Ok(())
 }

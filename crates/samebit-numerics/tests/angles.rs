@@ -2,9 +2,7 @@
 // The standard library's functions are an oracle with a tolerance here, or what must be shown to fall short.
 #![allow(clippy::disallowed_methods, missing_docs)]
 
-use samebit_numerics::angles::{
-    RopeScaling, cos_sin, cos_sin_f64, cos_sin_scaled, frequencies, yarn_magnitude,
-};
+use samebit_numerics::angles::{RopeScaling, cos_sin, cos_sin_f64, cos_sin_scaled, frequencies, yarn_magnitude};
 
 const CASES: &str = include_str!("data/angles.txt");
 
@@ -25,9 +23,7 @@ fn hex32(text: &str) -> f32 {
 }
 
 fn angles() -> Vec<Angle> {
-    let fields = CASES
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let fields = CASES.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     fields
         .filter(|fields| fields[0] == "angle")
         .map(|fields| Angle {
@@ -58,20 +54,8 @@ fn sines_and_cosines_are_correctly_rounded() {
     assert!(angles().len() > 200);
     for case in angles() {
         let (cos, sin) = cos_sin_scaled(case.position, case.frequency, case.magnitude);
-        assert_eq!(
-            cos.to_bits(),
-            case.cos.to_bits(),
-            "cos({} * {:e})",
-            case.position,
-            case.frequency
-        );
-        assert_eq!(
-            sin.to_bits(),
-            case.sin.to_bits(),
-            "sin({} * {:e})",
-            case.position,
-            case.frequency
-        );
+        assert_eq!(cos.to_bits(), case.cos.to_bits(), "cos({} * {:e})", case.position, case.frequency);
+        assert_eq!(sin.to_bits(), case.sin.to_bits(), "sin({} * {:e})", case.position, case.frequency);
     }
 }
 
@@ -79,15 +63,9 @@ fn sines_and_cosines_are_correctly_rounded() {
 fn double_mode_is_close() {
     for case in angles() {
         let (cos, sin) = cos_sin_f64(case.position, case.frequency, case.magnitude);
-        let close = |wide: f64, single: f32| {
-            (wide - f64::from(single)).abs() <= f64::from(single.abs()) * 6.1e-8 + 1e-45
-        };
-        assert!(
-            close(cos, case.cos) && close(sin, case.sin),
-            "{} * {:e}",
-            case.position,
-            case.frequency
-        );
+        let close =
+            |wide: f64, single: f32| (wide - f64::from(single)).abs() <= f64::from(single.abs()) * 6.1e-8 + 1e-45;
+        assert!(close(cos, case.cos) && close(sin, case.sin), "{} * {:e}", case.position, case.frequency);
     }
 }
 
@@ -96,9 +74,7 @@ fn double_mode_is_close() {
 fn usual_ways_differ() {
     let differing = |f: fn(u32, f64) -> (f32, f32)| {
         let plain = angles().into_iter().filter(|case| case.magnitude == 1.0);
-        plain
-            .filter(|case| f(case.position, case.frequency) != (case.cos, case.sin))
-            .count()
+        plain.filter(|case| f(case.position, case.frequency) != (case.cos, case.sin)).count()
     };
     assert_eq!(differing(cos_sin), 0);
     assert!(
@@ -125,10 +101,7 @@ fn tables_agree_with_binary64() {
         for position in (0..131_072).step_by(61) {
             let (cos, sin) = cos_sin(position, frequency);
             let angle = f64::from(position) * frequency;
-            assert!(
-                (f64::from(cos) - angle.cos()).abs() < 3.1e-8
-                    && (f64::from(sin) - angle.sin()).abs() < 3.1e-8
-            );
+            assert!((f64::from(cos) - angle.cos()).abs() < 3.1e-8 && (f64::from(sin) - angle.sin()).abs() < 3.1e-8);
         }
     }
 }
@@ -137,12 +110,7 @@ fn tables_agree_with_binary64() {
 fn beginnings_and_refusals() {
     assert_eq!(cos_sin(0, 1.0), (1.0, 0.0));
     assert_eq!(cos_sin_scaled(0, 1.0, 1.5), (1.5, 0.0));
-    for (position, frequency) in [
-        (1, f64::NAN),
-        (1, f64::INFINITY),
-        (u32::MAX, 1e300),
-        (1 << 31, 1e6),
-    ] {
+    for (position, frequency) in [(1, f64::NAN), (1, f64::INFINITY), (u32::MAX, 1e300), (1 << 31, 1e6)] {
         let (cos, sin) = cos_sin(position, frequency);
         assert_eq!((cos.to_bits(), sin.to_bits()), (0x7fc0_0000, 0x7fc0_0000));
     }
@@ -157,27 +125,13 @@ fn factors_and_linear_scaling() {
     let plain = frequencies(8, 10000.0, RopeScaling::None, None);
     let factors = [1.0, 3.0, 8.0];
     let divided = frequencies(8, 10000.0, RopeScaling::None, Some(&factors));
-    assert_eq!(
-        divided,
-        [plain[0], plain[1] / 3.0, plain[2] / 8.0, plain[3]]
-    );
-    let linear = frequencies(
-        8,
-        10000.0,
-        RopeScaling::Linear { factor: 3.0 },
-        Some(&factors),
-    );
+    assert_eq!(divided, [plain[0], plain[1] / 3.0, plain[2] / 8.0, plain[3]]);
+    let linear = frequencies(8, 10000.0, RopeScaling::Linear { factor: 3.0 }, Some(&factors));
     assert_eq!(linear[1], plain[1] / 3.0 * (1.0 / 3.0));
 }
 
 fn yarn(extrapolation: f32) -> RopeScaling {
-    RopeScaling::Yarn {
-        factor: 32.0,
-        original_context: 4096,
-        extrapolation,
-        beta_fast: 32.0,
-        beta_slow: 1.0,
-    }
+    RopeScaling::Yarn { factor: 32.0, original_context: 4096, extrapolation, beta_fast: 32.0, beta_slow: 1.0 }
 }
 
 #[test]
@@ -185,9 +139,7 @@ fn yarn_keeps_high_and_interpolates_low() {
     let (n, base) = (64, 150_000.0);
     let plain = frequencies(n, base, RopeScaling::None, None);
     let scaled = frequencies(n, base, yarn(1.0), None);
-    let dim = |beta: f64| {
-        64.0 * (4096.0 / (beta * 2.0 * std::f64::consts::PI)).ln() / (2.0 * 150_000f64.ln())
-    };
+    let dim = |beta: f64| 64.0 * (4096.0 / (beta * 2.0 * std::f64::consts::PI)).ln() / (2.0 * 150_000f64.ln());
     let (start, end) = (dim(32.0).floor(), dim(1.0).ceil());
     assert_eq!((start, end), (8.0, 18.0));
     for i in 0..n / 2 {
@@ -197,10 +149,7 @@ fn yarn_keeps_high_and_interpolates_low() {
     }
     assert_eq!(scaled[8], plain[8]);
     assert_eq!(scaled[18], plain[18] / 32.0);
-    assert_eq!(
-        frequencies(n, base, yarn(0.0), None),
-        frequencies(n, base, RopeScaling::Linear { factor: 32.0 }, None)
-    );
+    assert_eq!(frequencies(n, base, yarn(0.0), None), frequencies(n, base, RopeScaling::Linear { factor: 32.0 }, None));
 }
 
 #[test]

@@ -64,18 +64,12 @@ fn check_fma(a: f32, b: f32, c: f32) {
 
 /// How many random cases: a few million, or `SAMEBIT_CASES` for a long run.
 fn cases() -> u64 {
-    std::env::var("SAMEBIT_CASES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(4_000_000)
+    std::env::var("SAMEBIT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4_000_000)
 }
 
 #[test]
 fn fma_corners() {
-    let signed: Vec<f32> = CORNERS
-        .iter()
-        .flat_map(|&bits| [f32::from_bits(bits), -f32::from_bits(bits)])
-        .collect();
+    let signed: Vec<f32> = CORNERS.iter().flat_map(|&bits| [f32::from_bits(bits), -f32::from_bits(bits)]).collect();
     for &a in &signed {
         for &b in &signed {
             for &c in &signed {
@@ -90,11 +84,7 @@ fn fma_random_bits() {
     let mut random = Random(1);
     for _ in 0..cases() {
         let (ab, c) = (random.next(), random.next());
-        check_fma(
-            f32::from_bits(ab as u32),
-            f32::from_bits((ab >> 32) as u32),
-            f32::from_bits(c as u32),
-        );
+        check_fma(f32::from_bits(ab as u32), f32::from_bits((ab >> 32) as u32), f32::from_bits(c as u32));
     }
 }
 
@@ -116,9 +106,7 @@ fn fma_adversarial() {
             f32::from_bits(b_bits)
         };
         let product = (a * b).to_bits();
-        let shifted = ((product >> 23) & 0xff)
-            .saturating_sub((s >> 16) as u32 % 60)
-            .min(254);
+        let shifted = ((product >> 23) & 0xff).saturating_sub((s >> 16) as u32 % 60).min(254);
         let c = match (s >> 32) % 5 {
             0 => f32::from_bits(product.wrapping_add((s >> 40) as u32 % 5).wrapping_sub(2)),
             1 => f32::from_bits(product ^ 0x8000_0000).next_up(),
@@ -138,11 +126,7 @@ fn unfused_differs() {
     let differing = (0..10_000)
         .filter(|_| {
             let unit = |bits: u64| f32::from_bits(0x3f80_0000 | (bits as u32 & 0x007f_ffff));
-            let (a, b, c) = (
-                unit(random.next()),
-                unit(random.next()),
-                -unit(random.next()),
-            );
+            let (a, b, c) = (unit(random.next()), unit(random.next()), -unit(random.next()));
             (a * b + c).to_bits() != Soft::fma(a, b, c).to_bits()
         })
         .count();
@@ -152,11 +136,7 @@ fn unfused_differs() {
 /// A double rounding (through binary64 without rounding to odd) is wrong somewhere, and ours is not.
 #[test]
 fn double_rounding_differs() {
-    let (a, b, c) = (
-        f32::from_bits(0x3f80_0001),
-        f32::from_bits(0x3f80_0001),
-        f32::from_bits(0x3300_0000),
-    );
+    let (a, b, c) = (f32::from_bits(0x3f80_0001), f32::from_bits(0x3f80_0001), f32::from_bits(0x3300_0000));
     let mut found = false;
     let mut random = Random(4);
     for _ in 0..2_000_000 {
@@ -167,17 +147,10 @@ fn double_rounding_differs() {
         check_fma(a, b, c);
     }
     // A tie at 24 bits broken by an addend too small for binary64 to keep.
-    let (a, b, c) = (
-        f32::from_bits(0x3f80_0000),
-        f32::from_bits(0x3f80_0001),
-        f32::from_bits(0x0000_0001),
-    );
+    let (a, b, c) = (f32::from_bits(0x3f80_0000), f32::from_bits(0x3f80_0001), f32::from_bits(0x0000_0001));
     check_fma(a, b, c);
     let (x, tail) = (1.0f32 + 1.0 / 4096.0, f32::from_bits(0x0100_0000));
-    found |= !same(
-        (f64::from(x) * f64::from(x) + f64::from(tail)) as f32,
-        x.mul_add(x, tail),
-    );
+    found |= !same((f64::from(x) * f64::from(x) + f64::from(tail)) as f32, x.mul_add(x, tail));
     check_fma(x, x, tail);
     assert!(found);
 }
@@ -185,21 +158,14 @@ fn double_rounding_differs() {
 /// Every binary32 with `SAMEBIT_EXHAUSTIVE=1`, else every 997th.
 #[test]
 fn sqrt_single() {
-    let step = if std::env::var_os("SAMEBIT_EXHAUSTIVE").is_some() {
-        1
-    } else {
-        997
-    };
+    let step = if std::env::var_os("SAMEBIT_EXHAUSTIVE").is_some() { 1 } else { 997 };
     for bits in (0..=u32::MAX).step_by(step) {
         let x = f32::from_bits(bits);
         assert!(same(Soft::sqrt(x), x.sqrt()), "{bits:08x}");
     }
     for bits in CORNERS {
         let x = f32::from_bits(bits);
-        assert!(
-            same(Soft::sqrt(x), x.sqrt()) && same(Soft::sqrt(-x), (-x).sqrt()),
-            "{bits:08x}"
-        );
+        assert!(same(Soft::sqrt(x), x.sqrt()) && same(Soft::sqrt(-x), (-x).sqrt()), "{bits:08x}");
     }
 }
 
@@ -216,10 +182,7 @@ fn sqrt_double() {
             _ => f64::from_bits(r),
         };
         let (ours, theirs) = (Double::sqrt(x), x.sqrt());
-        assert!(
-            ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()),
-            "{x:e}"
-        );
+        assert!(ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()), "{x:e}");
     }
 }
 
@@ -236,19 +199,10 @@ fn max_is_comparison_based() {
 #[test]
 fn nan_is_canonical() {
     for bits in [0x7f80_0001, 0xffc0_0000, 0xffff_ffff, 0x7fff_ffff] {
-        assert_eq!(
-            Single::<Soft>::to_f32(f32::from_bits(bits)).to_bits(),
-            0x7fc0_0000
-        );
-        assert_eq!(
-            Double::to_f32(f64::from(f32::from_bits(bits))).to_bits(),
-            0x7fc0_0000
-        );
+        assert_eq!(Single::<Soft>::to_f32(f32::from_bits(bits)).to_bits(), 0x7fc0_0000);
+        assert_eq!(Double::to_f32(f64::from(f32::from_bits(bits))).to_bits(), 0x7fc0_0000);
     }
     // One rounding from binary64, ties to even, into the subnormals.
-    assert_eq!(
-        Double::to_f32(1.5 * f64::from(f32::from_bits(1))).to_bits(),
-        2
-    );
+    assert_eq!(Double::to_f32(1.5 * f64::from(f32::from_bits(1))).to_bits(), 2);
     assert_eq!(Single::<Soft>::from_f64(1.0 + 1.0 / 16_777_216.0), 1.0);
 }

@@ -18,9 +18,7 @@ fn crc32(bytes: impl IntoIterator<Item = u8>) -> u32 {
 }
 
 fn bytes_of(values: &[f32]) -> impl Iterator<Item = u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_bits().to_le_bytes())
+    values.iter().flat_map(|value| value.to_bits().to_le_bytes())
 }
 
 /// Takes `count` bytes off the front.
@@ -55,23 +53,13 @@ fn every_block_has_the_packages_values() {
         for (i, block) in blocks.chunks_exact(format.block_bytes()).enumerate() {
             format.dequantize(block, &mut values);
             let want = take_u32(&mut data);
-            assert_eq!(
-                crc32(bytes_of(&values)),
-                want,
-                "{} block {i}: {block:02x?}",
-                format.name()
-            );
+            assert_eq!(crc32(bytes_of(&values)), want, "{} block {i}: {block:02x?}", format.name());
             if i == 0 {
                 first.clone_from(&values);
             }
         }
         for (i, value) in first.into_iter().enumerate() {
-            assert_eq!(
-                value.to_bits(),
-                take_u32(&mut data),
-                "{} block 0, element {i}",
-                format.name()
-            );
+            assert_eq!(value.to_bits(), take_u32(&mut data), "{} block 0, element {i}", format.name());
         }
     }
     let mut want = Format::ALL.to_vec();

@@ -22,17 +22,13 @@ impl Random {
 
     /// Nearly Gaussian, of unit variance: the sum of twelve uniform numbers.
     fn gaussian(&mut self) -> f32 {
-        let sum: f64 = (0..12)
-            .map(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64)
-            .sum();
+        let sum: f64 = (0..12).map(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64).sum();
         (sum - 6.0) as f32
     }
 }
 
 fn quantised() -> impl Iterator<Item = Format> {
-    Format::ALL
-        .into_iter()
-        .filter(|format| format.family() != Family::Float)
+    Format::ALL.into_iter().filter(|format| format.family() != Family::Float)
 }
 
 fn row_bytes(format: Format, elements: usize) -> usize {
@@ -68,14 +64,8 @@ fn set_unit_scales(format: Format, row: &mut [u8]) {
 fn parts(format: Format, chunk: &IntChunk, i: usize) -> (f64, f64) {
     let w = f64::from(chunk.w[i]);
     match format.family() {
-        Family::Block32 => (
-            f64::from(chunk.scale[i / 32]) * w,
-            f64::from(chunk.offset[i / 32]),
-        ),
-        _ => (
-            f64::from(chunk.scale[0]) * w,
-            -f64::from(chunk.offset[0]) * f64::from(chunk.min[i / 16]),
-        ),
+        Family::Block32 => (f64::from(chunk.scale[i / 32]) * w, f64::from(chunk.offset[i / 32])),
+        _ => (f64::from(chunk.scale[0]) * w, -f64::from(chunk.offset[0]) * f64::from(chunk.min[i / 16])),
     }
 }
 
@@ -111,19 +101,11 @@ fn check_values(format: Format, chunk: &IntChunk, values: &[f32]) {
         if value.is_finite() {
             let tolerance = (product.abs() + addend.abs()) * 4.0 * f64::from(f32::EPSILON) / 2.0;
             let error = (exact - f64::from(*value)).abs();
-            assert!(
-                error <= tolerance,
-                "{} element {i}: {exact:e} {value:e}",
-                format.name()
-            );
+            assert!(error <= tolerance, "{} element {i}: {exact:e} {value:e}", format.name());
         } else {
             // An infinite or NaN scale, or the overflow of the largest exponents.
             let overflow = format == Format::Mxfp4 && exact.abs() > f64::from(f32::MAX);
-            assert!(
-                overflow || !exact.is_finite(),
-                "{} element {i}: {exact:e}",
-                format.name()
-            );
+            assert!(overflow || !exact.is_finite(), "{} element {i}: {exact:e}", format.name());
             assert!(!value.is_nan() || value.to_bits() == 0x7fc0_0000);
         }
     }
@@ -133,16 +115,9 @@ fn check_invariants(format: Format, chunk: &IntChunk) {
     assert!(chunk.w[chunk.len..].iter().all(|w| *w == 0));
     assert!(chunk.q[chunk.len..].iter().all(|q| *q == 0));
     for (i, w) in chunk.w.iter().enumerate() {
-        assert_eq!(
-            i32::from(*w),
-            i32::from(chunk.sub_scale[i / 16]) * i32::from(chunk.q[i])
-        );
+        assert_eq!(i32::from(*w), i32::from(chunk.sub_scale[i / 16]) * i32::from(chunk.q[i]));
     }
-    let scales = if format.family() == Family::Block256 {
-        1
-    } else {
-        chunk.len / 32
-    };
+    let scales = if format.family() == Family::Block256 { 1 } else { chunk.len / 32 };
     for beyond in chunk.scale[scales..].iter().chain(&chunk.offset[scales..]) {
         assert_eq!(beyond.to_bits(), 0);
     }
@@ -167,12 +142,7 @@ fn with_unit_scales_the_values_are_the_integers() {
             decode_chunk(format, &row, 0, CHUNK, &mut chunk);
             for (i, value) in values.into_iter().enumerate() {
                 let (product, addend) = parts(format, &chunk, i);
-                assert_eq!(
-                    f64::from(value),
-                    product + addend,
-                    "{} element {i}",
-                    format.name()
-                );
+                assert_eq!(f64::from(value), product + addend, "{} element {i}", format.name());
             }
         }
     }
@@ -210,8 +180,7 @@ fn integer_weights_reach_their_bounds_and_never_pass_them() {
             let kinds = [0x00, 0xff, 0x7f, 0x80, 0x81, random.next() as u8];
             let mut row = random.bytes(row_bytes(format, CHUNK));
             if round % 2 == 0 {
-                row.iter_mut()
-                    .for_each(|byte| *byte = kinds[usize::from(*byte) % kinds.len()]);
+                row.iter_mut().for_each(|byte| *byte = kinds[usize::from(*byte) % kinds.len()]);
             }
             decode_chunk(format, &row, 0, CHUNK, &mut chunk);
             for w in chunk.w {
@@ -235,11 +204,7 @@ fn no_sum_of_the_dot_product_leaves_i32() {
             Family::Block32 => (32 * w * 32512, 32 * 32512),
             _ => (256 * w * 128, 256 * i64::from(min) * 128),
         };
-        assert!(
-            sum <= 1 << 27 && i32::try_from(sum).is_ok(),
-            "{}",
-            format.name()
-        );
+        assert!(sum <= 1 << 27 && i32::try_from(sum).is_ok(), "{}", format.name());
         assert!(minimums < 1 << 24, "{}", format.name());
     }
 }
@@ -262,10 +227,7 @@ fn the_quantizers_errors_are_what_the_bits_allow() {
     let errors = Format::ALL.map(|format| (format.name(), relative_error(format, &x)));
     for ((name, error), (bounded, bound)) in errors.into_iter().zip(ERRORS) {
         assert_eq!(name, bounded);
-        assert!(
-            error <= bound,
-            "{name}: {error:.5} > {bound}; all: {errors:.5?}"
-        );
+        assert!(error <= bound, "{name}: {error:.5} > {bound}; all: {errors:.5?}");
     }
 }
 
@@ -296,48 +258,27 @@ fn blocks_of_one_value_come_back() {
     for format in Format::ALL {
         for value in [0.0, 1.0, -0.375, 6.1e-3] {
             let x = [value; CHUNK];
-            let error = if value == 0.0 {
-                0.0
-            } else {
-                relative_error(format, &x)
-            };
+            let error = if value == 0.0 { 0.0 } else { relative_error(format, &x) };
             assert!(error < 0.15, "{} {value}: {error}", format.name());
             let mut bytes = vec![0; row_bytes(format, CHUNK)];
             let mut back = [1.0; CHUNK];
             format.quantize(&x, &mut bytes);
             format.dequantize(&bytes, &mut back);
-            assert!(
-                value != 0.0 || back.iter().all(|back| *back == 0.0),
-                "{}: zero",
-                format.name()
-            );
+            assert!(value != 0.0 || back.iter().all(|back| *back == 0.0), "{}: zero", format.name());
         }
     }
 }
 
 #[test]
 fn no_input_makes_the_quantizers_fail() {
-    let odd = [
-        f32::NAN,
-        f32::INFINITY,
-        f32::NEG_INFINITY,
-        f32::MAX,
-        f32::MIN,
-        1e-45,
-        -1e-38,
-        65520.0,
-        0.0,
-        -0.0,
-        1.0,
-    ];
+    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e-45, -1e-38, 65520.0, 0.0, -0.0, 1.0];
     let mut random = Random(5);
     for format in Format::ALL {
         let mut bytes = vec![0; row_bytes(format, CHUNK)];
         for _ in 0..200 {
             let x: [f32; CHUNK] = core::array::from_fn(|_| odd[random.next() as usize % odd.len()]);
             format.quantize(&x, &mut bytes);
-            let arbitrary: [f32; CHUNK] =
-                core::array::from_fn(|_| f32::from_bits(random.next() as u32));
+            let arbitrary: [f32; CHUNK] = core::array::from_fn(|_| f32::from_bits(random.next() as u32));
             format.quantize(&arbitrary, &mut bytes);
         }
     }
@@ -348,18 +289,12 @@ fn names_and_sizes() {
     for (i, format) in Format::ALL.into_iter().enumerate() {
         assert_eq!(format as usize, i, "the table is in the order of the enum");
         assert_eq!(Format::from_name(format.name()), Some(format));
-        assert_eq!(
-            Format::from_name(&format.name().to_lowercase()),
-            Some(format)
-        );
+        assert_eq!(Format::from_name(&format.name().to_lowercase()), Some(format));
         let (len, bytes) = (format.block_len(), format.block_bytes());
         assert_eq!(format.row_bytes(0), Some(0));
         assert_eq!(format.row_bytes(7 * len), Some(7 * bytes));
         if len > 1 {
-            assert_eq!(
-                (format.row_bytes(len - 1), format.row_bytes(len + 1)),
-                (None, None)
-            );
+            assert_eq!((format.row_bytes(len - 1), format.row_bytes(len + 1)), (None, None));
         }
         let most = usize::MAX / len * len;
         assert_eq!(format.row_bytes(most), (most / len).checked_mul(bytes));

@@ -34,53 +34,26 @@ fn against_mpmath() {
             }
         }
         println!("{name}: {:e} at {:e}", worst.0, worst.1);
-        assert!(
-            worst.0 > 0.0 && worst.0 <= bound,
-            "{name}: {:e} at {:e}",
-            worst.0,
-            worst.1
-        );
+        assert!(worst.0 > 0.0 && worst.0 <= bound, "{name}: {:e} at {:e}", worst.0, worst.1);
     }
 }
 
 #[test]
 fn special_values() {
     let (infinity, nan) = (f64::INFINITY, f64::NAN);
-    assert_eq!(
-        (
-            double::exp(-infinity),
-            double::exp(infinity),
-            double::exp(0.0)
-        ),
-        (0.0, infinity, 1.0)
-    );
+    assert_eq!((double::exp(-infinity), double::exp(infinity), double::exp(0.0)), (0.0, infinity, 1.0));
     assert_eq!(double::exp(-745.0), 5e-324);
-    assert_eq!(
-        (double::ln(0.0), double::ln(infinity), double::ln(1.0)),
-        (-infinity, infinity, 0.0)
-    );
+    assert_eq!((double::ln(0.0), double::ln(infinity), double::ln(1.0)), (-infinity, infinity, 0.0));
     assert!(double::ln(-1.0).is_nan());
     assert_eq!(double::ln(5e-324), -744.440_071_921_381_2);
-    assert_eq!(
-        (double::tanh(-infinity), double::tanh(infinity)),
-        (-1.0, 1.0)
-    );
+    assert_eq!((double::tanh(-infinity), double::tanh(infinity)), (-1.0, 1.0));
     assert_eq!((double::erf(-infinity), double::erf(infinity)), (-1.0, 1.0));
-    assert_eq!(
-        (double::softplus(-infinity), double::softplus(infinity)),
-        (0.0, infinity)
-    );
+    assert_eq!((double::softplus(-infinity), double::softplus(infinity)), (0.0, infinity));
     for function in [double::silu, double::gelu_tanh, double::gelu_erf] {
         assert_eq!(function(-infinity).to_bits(), (-0.0f64).to_bits());
         assert_eq!(function(infinity), infinity);
     }
-    for function in [
-        double::tanh,
-        double::erf,
-        double::silu,
-        double::gelu_tanh,
-        double::gelu_erf,
-    ] {
+    for function in [double::tanh, double::erf, double::silu, double::gelu_tanh, double::gelu_erf] {
         assert_eq!(function(-0.0).to_bits(), (-0.0f64).to_bits());
     }
     for (name, function, _) in BOUNDS {

@@ -15,10 +15,7 @@ struct Values(u64);
 
 impl Values {
     fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         ((self.0 >> 40) as f32 / 8388608.0) - 1.0
     }
     fn row(&mut self, len: usize) -> Vec<f32> {
@@ -41,19 +38,12 @@ fn weights(format: Format, rows: usize, cols: usize, seed: u64) -> Vec<u8> {
 fn quantized_oracle(w: &Matrix<'_>, row: usize, x: &[f32]) -> f64 {
     let mut values = vec![0.0f32; w.cols];
     w.format.dequantize(w.row(row), &mut values);
-    values
-        .iter()
-        .zip(x)
-        .map(|(&w, &x)| f64::from(w) * f64::from(x))
-        .sum()
+    values.iter().zip(x).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum()
 }
 
 #[test]
 fn quantised_products_are_near_the_exact_product() {
-    for format in Format::ALL
-        .into_iter()
-        .filter(|f| f.family() != Family::Float)
-    {
+    for format in Format::ALL.into_iter().filter(|f| f.family() != Family::Float) {
         let (rows, cols, tokens) = (5, if format.block_len() == 256 { 768 } else { 576 }, 3);
         let bytes = weights(format, rows, cols, 7);
         let w = Matrix::new(format, rows, cols, &bytes).expect("fits");
@@ -66,11 +56,7 @@ fn quantised_products_are_near_the_exact_product() {
             for t in 0..tokens {
                 let exact = quantized_oracle(&w, row, &x[t * cols..(t + 1) * cols]);
                 let got = f64::from(out[row * tokens + t]);
-                assert!(
-                    (got - exact).abs() < 2e-3,
-                    "{}: row {row}, token {t}: {got} {exact}",
-                    format.name()
-                );
+                assert!((got - exact).abs() < 2e-3, "{}: row {row}, token {t}: {got} {exact}", format.name());
             }
         }
     }
@@ -99,12 +85,7 @@ fn a_product_does_not_depend_on_its_neighbours() {
         for row in [0, 15, 16, 36] {
             for t in 0..tokens {
                 let alone = product(row..row + 1, &x[t * cols..(t + 1) * cols]);
-                assert_eq!(
-                    alone[0].to_bits(),
-                    together[row * tokens + t].to_bits(),
-                    "{}",
-                    format.name()
-                );
+                assert_eq!(alone[0].to_bits(), together[row * tokens + t].to_bits(), "{}", format.name());
             }
         }
     }
@@ -114,10 +95,7 @@ fn a_product_does_not_depend_on_its_neighbours() {
 fn float_product(w: &[f32], x: &[f32], chunk: usize) -> f32 {
     let mut y = 0.0f32;
     for (w, x) in w.chunks(chunk).zip(x.chunks(chunk)) {
-        let partial = w
-            .iter()
-            .zip(x)
-            .fold(0.0f32, |p, (&w, &x)| Soft::fma(w, x, p));
+        let partial = w.iter().zip(x).fold(0.0f32, |p, (&w, &x)| Soft::fma(w, x, p));
         y += partial;
     }
     y
@@ -132,12 +110,7 @@ fn float_products_are_their_definition_and_no_other() {
     let x = Values(2).row(cols);
     let mut out = vec![0.0; rows];
     matmul_float::<S>(&w, 0..rows, &x, 1, &mut out);
-    let with = |chunk| -> Vec<u32> {
-        values
-            .chunks(cols)
-            .map(|row| float_product(row, &x, chunk).to_bits())
-            .collect()
-    };
+    let with = |chunk| -> Vec<u32> { values.chunks(cols).map(|row| float_product(row, &x, chunk).to_bits()).collect() };
     let bits: Vec<u32> = out.iter().map(|v| v.to_bits()).collect();
     assert_eq!(bits, with(256));
     assert_ne!(bits, with(128), "another chunk must show");
@@ -145,13 +118,7 @@ fn float_products_are_their_definition_and_no_other() {
 }
 
 /// One head over `keys` positions, chunks of 256, by the real operations.
-fn attention(
-    query: &[f32],
-    keys: &[Vec<f32>],
-    values: &[Vec<f32>],
-    how: Scores,
-    sink: Option<f32>,
-) -> Vec<f32> {
+fn attention(query: &[f32], keys: &[Vec<f32>], values: &[Vec<f32>], how: Scores, sink: Option<f32>) -> Vec<f32> {
     let dim = query.len();
     let mut out = vec![f32::NAN; dim];
     let mut running = Running::default();
@@ -159,15 +126,10 @@ fn attention(
         let mut transposed = vec![f32::NAN; dim * 256];
         let mut rows = vec![f32::NAN; 256 * dim];
         for (j, (k, v)) in ks.iter().zip(vs).enumerate() {
-            k.iter()
-                .enumerate()
-                .for_each(|(i, &k)| transposed[i * 256 + j] = k);
+            k.iter().enumerate().for_each(|(i, &k)| transposed[i * 256 + j] = k);
             rows[j * dim..(j + 1) * dim].copy_from_slice(v);
         }
-        let page = Page {
-            keys: &transposed,
-            values: &rows,
-        };
+        let page = Page { keys: &transposed, values: &rows };
         attend::<S>(query, page, 0..ks.len(), how, &mut running, &mut out);
     }
     finish::<S>(running, sink, &mut out);
@@ -190,32 +152,20 @@ fn attention_by_definition(
             .iter()
             .map(|k| {
                 let score = float_product(query, k, 256) * how.scale;
-                how.soft_cap
-                    .map_or(score, |cap| cap * math::tanh::<Soft>(score * (1.0 / cap)))
+                how.soft_cap.map_or(score, |cap| cap * math::tanh::<Soft>(score * (1.0 / cap)))
             })
             .collect();
-        let m = scores
-            .iter()
-            .fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+        let m = scores.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
         let e: Vec<f32> = scores.iter().map(|&s| exp(s - m)).collect();
         let l = e.iter().fold(0.0, |l, &e| l + e);
-        let o: Vec<f32> = (0..query.len())
-            .map(|d| {
-                e.iter()
-                    .zip(vs)
-                    .fold(0.0, |o, (&e, v)| Soft::fma(e, v[d], o))
-            })
-            .collect();
+        let o: Vec<f32> =
+            (0..query.len()).map(|d| e.iter().zip(vs).fold(0.0, |o, (&e, v)| Soft::fma(e, v[d], o))).collect();
         state = Some(match state {
             None => (m, l, o),
             Some((before, l0, o0)) => {
                 let max = if m > before { m } else { before };
                 let (alpha, beta) = (exp(before - max), exp(m - max));
-                let o = o
-                    .iter()
-                    .zip(&o0)
-                    .map(|(&o, &o0)| Soft::fma(o, beta, o0 * alpha))
-                    .collect();
+                let o = o.iter().zip(&o0).map(|(&o, &o0)| Soft::fma(o, beta, o0 * alpha)).collect();
                 (max, Soft::fma(l, beta, l0 * alpha), o)
             }
         });
@@ -242,23 +192,11 @@ fn attention_is_its_definition_and_no_other() {
         let query: Vec<f32> = random.row(dim).iter().map(|q| q * 4.0).collect();
         let keys: Vec<_> = (0..positions).map(|_| random.row(dim)).collect();
         let values: Vec<_> = (0..positions).map(|_| random.row(dim)).collect();
-        for (soft_cap, sink) in [
-            (None, None),
-            (Some(5.0), None),
-            (None, Some(1.5)),
-            (Some(2.0), Some(-3.0)),
-        ] {
-            let how = Scores {
-                scale: 0.3,
-                soft_cap,
-            };
+        for (soft_cap, sink) in [(None, None), (Some(5.0), None), (None, Some(1.5)), (Some(2.0), Some(-3.0))] {
+            let how = Scores { scale: 0.3, soft_cap };
             let got = bits(&attention(&query, &keys, &values, how, sink));
             let wanted = attention_by_definition(&query, &keys, &values, how, sink, 256);
-            assert_eq!(
-                got,
-                bits(&wanted),
-                "{positions} positions of {dim}, cap {soft_cap:?}, sink {sink:?}"
-            );
+            assert_eq!(got, bits(&wanted), "{positions} positions of {dim}, cap {soft_cap:?}, sink {sink:?}");
             if positions > 256 {
                 let other = attention_by_definition(&query, &keys, &values, how, sink, 128);
                 assert_ne!(got, bits(&other), "another chunk must show");
@@ -273,35 +211,13 @@ fn attention_agrees_with_a_plain_softmax_in_double() {
     let query = random.row(64);
     let keys: Vec<_> = (0..600).map(|_| random.row(64)).collect();
     let values: Vec<_> = (0..600).map(|_| random.row(64)).collect();
-    let got = attention(
-        &query,
-        &keys,
-        &values,
-        Scores {
-            scale: 0.5,
-            soft_cap: None,
-        },
-        Some(0.7),
-    );
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(&a, &b)| f64::from(a) * f64::from(b))
-            .sum()
-    };
+    let got = attention(&query, &keys, &values, Scores { scale: 0.5, soft_cap: None }, Some(0.7));
+    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
     let exp = |x: f64| <Double as samebit_numerics::arith::Arith>::exp(x);
     let e: Vec<f64> = keys.iter().map(|k| exp(dot(&query, k) * 0.5)).collect();
     let sum: f64 = e.iter().sum::<f64>() + exp(f64::from(0.7f32));
     for (d, got) in got.iter().enumerate() {
-        let exact = e
-            .iter()
-            .zip(&values)
-            .map(|(e, v)| e * f64::from(v[d]))
-            .sum::<f64>()
-            / sum;
-        assert!(
-            (f64::from(*got) - exact).abs() < 1e-6,
-            "element {d}: {got} {exact}"
-        );
+        let exact = e.iter().zip(&values).map(|(e, v)| e * f64::from(v[d])).sum::<f64>() / sum;
+        assert!((f64::from(*got) - exact).abs() < 1e-6, "element {d}: {got} {exact}");
     }
 }

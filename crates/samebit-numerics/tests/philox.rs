@@ -5,19 +5,10 @@ use samebit_numerics::philox::{philox4x32_10, uniform24};
 
 #[test]
 fn known_answers() {
+    assert_eq!(philox4x32_10([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+    assert_eq!(philox4x32_10([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
     assert_eq!(
-        philox4x32_10([0; 4], [0; 2]),
-        [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
-    );
-    assert_eq!(
-        philox4x32_10([u32::MAX; 4], [u32::MAX; 2]),
-        [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-    );
-    assert_eq!(
-        philox4x32_10(
-            [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
-            [0xa409_3822, 0x299f_31d0]
-        ),
+        philox4x32_10([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
         [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
     );
 }
@@ -30,10 +21,7 @@ fn every_word_of_counter_and_key_matters() {
         words[word] ^= 1 << 31;
         let [a, b, c, d, e, f] = words;
         let changed = philox4x32_10([a, b, c, d], [e, f]);
-        assert!(
-            base.iter().zip(changed).all(|(&x, y)| x != y),
-            "word {word}"
-        );
+        assert!(base.iter().zip(changed).all(|(&x, y)| x != y), "word {word}");
     }
 }
 
@@ -55,8 +43,5 @@ fn uniform_is_uniform() {
         }
     }
     // 10000 expected in each, standard deviation 97.
-    assert!(
-        buckets.iter().all(|&n| (9_500..10_500).contains(&n)),
-        "{buckets:?}"
-    );
+    assert!(buckets.iter().all(|&n| (9_500..10_500).contains(&n)), "{buckets:?}");
 }

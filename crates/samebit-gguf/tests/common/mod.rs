@@ -49,11 +49,7 @@ impl Raw {
     /// A tensor's entry.
     pub(crate) fn tensor(self, name: &str, shape: &[u64], type_id: u32, offset: u64) -> Raw {
         let named = self.string(name).u32(shape.len() as u32);
-        shape
-            .iter()
-            .fold(named, |raw, &dim| raw.u64(dim))
-            .u32(type_id)
-            .u64(offset)
+        shape.iter().fold(named, |raw, &dim| raw.u64(dim)).u32(type_id).u64(offset)
     }
 
     /// Zeros up to a multiple of `alignment`.
