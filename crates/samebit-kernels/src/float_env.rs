@@ -5,6 +5,13 @@
 /// Runs `work` under IEEE-754's default environment (round to nearest even, subnormals kept, no traps), whatever the
 /// calling thread's was; then restores the caller's, also where `work` panics.
 pub fn with_default<T>(work: impl FnOnce() -> T) -> T {
+    under(control::DEFAULT, || {
+        assert!(is_default(), "the floating-point environment could not be set");
+        isolated(work)
+    })
+}
+
+fn under<T>(word: usize, work: impl FnOnce() -> T) -> T {
     struct Restore(usize);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -13,8 +20,14 @@ pub fn with_default<T>(work: impl FnOnce() -> T) -> T {
     }
     let before = control::read();
     let _restore = Restore(before);
-    control::write(control::DEFAULT);
+    control::write(word);
     isolated(work)
+}
+
+/// Runs `work` under the worst that a host process may have set (flush-to-zero, subnormal inputs as zero, rounding toward
+/// zero) where the target has a control register: for tests of what must not depend on it.
+pub fn with_hostile<T>(work: impl FnOnce() -> T) -> T {
+    under(control::HOSTILE, work)
 }
 
 /// Whether the calling thread computes under the default environment.
@@ -25,7 +38,6 @@ pub fn is_default() -> bool {
 /// Not inlined, so that no operation of `work` moves to where the environment is still, or again, the caller's.
 #[inline(never)]
 fn isolated<T>(work: impl FnOnce() -> T) -> T {
-    assert!(is_default(), "the floating-point environment could not be set");
     work()
 }
 
@@ -36,6 +48,8 @@ mod control {
 
     /// All exceptions masked, nearest, no flush-to-zero, no denormals-are-zero.
     pub(super) const DEFAULT: usize = 0x1f80;
+    /// Flush-to-zero, denormals-are-zero, round toward zero.
+    pub(super) const HOSTILE: usize = 0x1f80 | 0x8040 | 0x6000;
     /// Everything but the six sticky flags.
     pub(super) const MODES: usize = 0xffc0;
 
@@ -60,6 +74,8 @@ mod control {
 
     /// Nearest, subnormals kept, no default-NaN mode, no traps.
     pub(super) const DEFAULT: usize = 0;
+    /// Flush-to-zero, round toward zero.
+    pub(super) const HOSTILE: usize = 1 << 24 | 3 << 22;
     /// AHP, DN, FZ, rounding mode, FZ16, trap enables, and the FEAT_AFP bits.
     pub(super) const MODES: usize = 0x07c8_9f07;
 
@@ -80,6 +96,7 @@ mod control {
 mod control {
     //! wasm has no such register. On other targets (32-bit x86, RISC-V, …) promise O is not made.
     pub(super) const DEFAULT: usize = 0;
+    pub(super) const HOSTILE: usize = 0;
     pub(super) const MODES: usize = 0;
     pub(super) fn read() -> usize {
         0
@@ -92,9 +109,6 @@ mod tests {
     use super::*;
     use core::hint::black_box;
 
-    /// Flush-to-zero, denormals-are-zero, round toward zero.
-    const HOSTILE: usize = 0x1f80 | 0x8040 | 0x6000;
-
     /// Not inlined: a division may otherwise move past the changes of the environment.
     #[inline(never)]
     fn quotient() -> u32 {
@@ -104,21 +118,21 @@ mod tests {
     #[test]
     fn a_hostile_environment_is_set_aside_and_given_back() {
         let right = quotient();
-        control::write(HOSTILE);
-        let (wrong, inside, after) = (quotient(), with_default(quotient), control::read() & control::MODES);
-        control::write(control::DEFAULT);
+        let (wrong, inside, after) =
+            with_hostile(|| (quotient(), with_default(quotient), control::read() & control::MODES));
         assert_ne!(wrong, right, "the hostile environment must matter, or this test shows nothing");
         assert_eq!(inside, right);
-        assert_eq!(after, HOSTILE);
+        assert_eq!(after, control::HOSTILE);
+        assert!(is_default());
     }
 
     #[test]
     fn a_panic_restores_too() {
-        control::write(HOSTILE);
-        let caught = std::panic::catch_unwind(|| with_default(|| panic!("on purpose")));
-        let after = control::read() & control::MODES;
-        control::write(control::DEFAULT);
-        assert!(caught.is_err());
-        assert_eq!(after, HOSTILE);
+        let after = with_hostile(|| {
+            let caught = std::panic::catch_unwind(|| with_default(|| panic!("on purpose")));
+            assert!(caught.is_err());
+            control::read() & control::MODES
+        });
+        assert_eq!(after, control::HOSTILE);
     }
 }

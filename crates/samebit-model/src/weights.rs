@@ -2,7 +2,7 @@
 //!
 //! Matrices stay in the file; what is small (norms, biases) is copied out as binary32.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use samebit_gguf::{Gguf, TensorInfo, TensorType};
 use samebit_numerics::blocks::Format;
@@ -169,7 +169,7 @@ pub fn format_of(ty: TensorType) -> Option<Format> {
 /// Takes tensors out of a file and remembers which.
 struct Loader<'a> {
     gguf: &'a Gguf,
-    taken: HashSet<String>,
+    taken: BTreeSet<String>,
 }
 
 impl<'a> Loader<'a> {
@@ -230,7 +230,7 @@ impl Weights {
     /// # Errors
     /// A tensor that is missing, of a wrong shape or an unsupported type, or that has no place.
     pub fn load(gguf: &Gguf, config: &Config) -> Result<Self, LoadError> {
-        let mut loader = Loader { gguf, taken: HashSet::new() };
+        let mut loader = Loader { gguf, taken: BTreeSet::new() };
         let name = "token_embd.weight";
         let vocabulary = gguf.tensor(name).and_then(|t| t.shape.get(1)).map_or(1, |&n| n as usize);
         let embedding = loader

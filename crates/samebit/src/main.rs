@@ -9,7 +9,6 @@ mod model;
 mod output;
 mod progress;
 mod prompt;
-mod synth;
 
 use args::{Cli, Command};
 use clap::Parser;

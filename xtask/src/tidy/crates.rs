@@ -4,11 +4,12 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate may build on. A crate that is not listed may build on none of the others.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("samebit-numerics", &[]),
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
     ("samebit-text", &["samebit-gguf"]),
+    ("samebit-synth", &["samebit-gguf", "samebit-numerics"]),
     ("samebit-model", &["samebit-gguf", "samebit-kernels", "samebit-numerics"]),
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
@@ -23,13 +24,18 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "samebit-kernels",
             "samebit-model",
             "samebit-numerics",
+            "samebit-synth",
             "samebit-text",
         ],
     ),
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 2] = [("samebit-model", &["samebit-text"]), ("samebit-engine", &["samebit-text"])];
+const TEST_ARROWS: [(&str, &[&str]); 3] = [
+    ("samebit-model", &["samebit-synth"]),
+    ("samebit-engine", &["samebit-synth", "samebit-text"]),
+    ("samebit-conform", &["samebit-synth"]),
+];
 
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for file in tree.files() {

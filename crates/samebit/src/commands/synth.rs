@@ -4,14 +4,14 @@ use crate::args::{SynthArgs, Verbosity};
 use crate::engine::threads;
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
-use crate::synth::{self, Plan, Request, SynthError};
 use crate::{interrupt, output};
+use samebit_synth::{Plan, Request, SynthError};
 use std::path::Path;
 
 pub(crate) fn run(args: &SynthArgs, verbosity: Verbosity) -> Result<(), Failure> {
     // clap demands both unless --list is there.
     let (Some(shape), Some(path)) = (&args.shape, &args.output) else {
-        return output::write(synth::listing().as_bytes());
+        return output::write(samebit_synth::listing().as_bytes());
     };
     if path.exists() && !args.force {
         return Err(Failure::at(path, "exists already: give --force to overwrite it, or another -o"));

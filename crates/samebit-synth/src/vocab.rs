@@ -1,6 +1,6 @@
 //! A made-up vocabulary: byte-level BPE over the letters, of any size, with the keys that a tokenizer needs. Or another model's.
 
-use super::SynthError;
+use crate::SynthError;
 use samebit_gguf::{Gguf, Metadata, Strings};
 use std::path::Path;
 

@@ -26,22 +26,35 @@ const BATCH: u64 = 1 << 22;
 
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SynthError {
+pub enum SynthError {
+    /// No shape of that name.
     #[error("no shape is called `{0}`: see `samebit synth --list`")]
     Shape(String),
+    /// No type of that name.
     #[error("no type is called `{0}`: see `samebit synth --list`")]
     Type(String),
+    /// Fewer tokens than the byte alphabet and its special tokens need.
     #[error("a vocabulary of {size} tokens is too small: {least} are the fewest")]
-    SmallVocabulary { size: usize, least: usize },
+    SmallVocabulary {
+        /// Asked for.
+        size: usize,
+        /// Needed.
+        least: usize,
+    },
+    /// The model whose vocabulary was asked for has none.
     #[error("{}: has no vocabulary; give a model that has `tokenizer.ggml.tokens`", .0.display())]
     NoVocabulary(PathBuf),
+    /// Reading or writing failed.
     #[error(transparent)]
     Gguf(#[from] GgufError),
 }
 
+/// Elements done, and who is told.
+type Progress<'p> = RefCell<(u64, &'p mut dyn FnMut(u64) -> io::Result<()>)>;
+
 /// A model to be made.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     shape: Shape,
     mix: Mix,
     pure: bool,
@@ -52,13 +65,19 @@ pub(crate) struct Plan {
 
 /// What to make; see the command's flags.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) shape: &'a str,
-    pub(crate) quant: &'a str,
-    pub(crate) pure: bool,
-    pub(crate) seed: u64,
-    pub(crate) layers: Option<u32>,
-    pub(crate) vocab_from: Option<&'a Path>,
+pub struct Request<'a> {
+    /// A shape's name; see [`listing`].
+    pub shape: &'a str,
+    /// A type's name; see [`listing`].
+    pub quant: &'a str,
+    /// Every matrix in that one type.
+    pub pure: bool,
+    /// Seed of the weights.
+    pub seed: u64,
+    /// Layers, instead of the shape's own.
+    pub layers: Option<u32>,
+    /// The model whose vocabulary to take, instead of a made-up one.
+    pub vocab_from: Option<&'a Path>,
 }
 
 impl Plan {
@@ -66,7 +85,7 @@ impl Plan {
     ///
     /// # Errors
     /// An unknown shape or type, or a vocabulary that cannot be read.
-    pub(crate) fn new(request: &Request<'_>) -> Result<Self, SynthError> {
+    pub fn new(request: &Request<'_>) -> Result<Self, SynthError> {
         let mut shape = shapes::find(request.shape).ok_or_else(|| SynthError::Shape(request.shape.to_owned()))?;
         let mix = mix::find(request.quant).ok_or_else(|| SynthError::Type(request.quant.to_owned()))?;
         shape.layers = request.layers.unwrap_or(shape.layers);
@@ -87,7 +106,7 @@ impl Plan {
     }
 
     /// The number of elements of all tensors.
-    pub(crate) fn elements(&self) -> u64 {
+    pub fn elements(&self) -> u64 {
         self.tensors.iter().map(Tensor::elements).sum()
     }
 
@@ -96,16 +115,27 @@ impl Plan {
     ///
     /// # Errors
     /// Writing failed, or `progress` said so.
-    pub(crate) fn write(
-        &self,
-        path: &Path,
-        progress: &mut dyn FnMut(u64) -> io::Result<()>,
-    ) -> Result<u64, SynthError> {
-        let state = RefCell::new((0u64, progress));
+    pub fn write(&self, path: &Path, progress: &mut dyn FnMut(u64) -> io::Result<()>) -> Result<u64, SynthError> {
+        let state = RefCell::new((0, progress));
+        Ok(self.writer(&state).write(path)?)
+    }
+
+    /// The model's bytes; for small ones.
+    ///
+    /// # Errors
+    /// Never for lack of a disk; only for what [`GgufWriter`] refuses.
+    pub fn bytes(&self) -> Result<Vec<u8>, SynthError> {
+        let mut bytes = Vec::new();
+        let progress: &mut dyn FnMut(u64) -> io::Result<()> = &mut |_| Ok(());
+        let state = RefCell::new((0, progress));
+        self.writer(&state).write_to(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn writer<'a, 'p: 'a>(&'a self, state: &'a Progress<'p>) -> GgufWriter<'a> {
         let mut writer = GgufWriter::new().metadata(&self.metadata);
         for tensor in &self.tensors {
             let format = self.mix.format(&self.shape, tensor, self.pure);
-            let state = &state;
             writer = writer.tensor_with(tensor.name.as_str(), &tensor.dims, tensor_type(format), move |out| {
                 self.write_tensor(tensor, format, out, &mut |elements| {
                     let (done, progress) = &mut *state.borrow_mut();
@@ -114,7 +144,7 @@ impl Plan {
                 })
             });
         }
-        Ok(writer.write(path)?)
+        writer
     }
 
     /// Makes a tensor batch by batch, rows in parallel.
@@ -184,7 +214,7 @@ fn tensor_type(format: Format) -> TensorType {
 }
 
 /// The shapes and types, for a person to read.
-pub(crate) fn listing() -> String {
+pub fn listing() -> String {
     let mut text =
         String::from("shape                   architecture   parameters  layers  width    ffn  heads  vocabulary\n");
     for (name, shape) in shapes::all() {
