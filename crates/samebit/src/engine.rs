@@ -5,15 +5,17 @@ use crate::failure::Failure;
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics};
-use samebit_model::{Config, KvType};
-
-/// Context where neither the flags nor the prompt ask for more: enough to talk, and no gigabytes of cache.
-const USUAL_CONTEXT: usize = 4096;
+use samebit_model::KvType;
+use samebit_text::Tokenizer;
 
 /// Loads the model's weights.
-///
-/// `wanted` is what prompt and answer may take together, where that is known.
-pub(crate) fn load(gguf: Gguf, model: &ModelArgs, args: &ComputeArgs, wanted: usize) -> Result<Engine, Failure> {
+/// The tokenizer, made from the same file, must have a text for every token that the model can choose.
+pub(crate) fn load(
+    gguf: Gguf,
+    tokenizer: &Tokenizer,
+    model: &ModelArgs,
+    args: &ComputeArgs,
+) -> Result<Engine, Failure> {
     let options = EngineOptions {
         numerics: match args.numerics {
             NumericsArg::V1 => Numerics::V1,
@@ -32,9 +34,16 @@ pub(crate) fn load(gguf: Gguf, model: &ModelArgs, args: &ComputeArgs, wanted: us
         threads: threads(args.threads),
         ubatch: args.ubatch_size.min(args.batch_size),
         kv_cache: !args.no_kv_cache,
-        context: context(&gguf, args.ctx_size, wanted),
+        context: args.ctx_size,
     };
-    Engine::load(gguf, &options).map_err(|error| Failure::at(&model.path, error))
+    let engine = Engine::load(gguf, &options).map_err(|error| Failure::at(&model.path, error))?;
+    let (rows, texts) = (engine.vocab_size(), tokenizer.vocab_size());
+    if rows != texts {
+        let what =
+            format!("the vocabulary has {texts} tokens but `token_embd.weight` has {rows} rows: the file is damaged");
+        return Err(Failure::at(&model.path, what));
+    }
+    Ok(engine)
 }
 
 /// One thread per core where the flags do not say.
@@ -43,13 +52,4 @@ pub(crate) fn threads(asked: usize) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         asked => asked,
     }
-}
-
-fn context(gguf: &Gguf, asked: usize, wanted: usize) -> usize {
-    if asked > 0 {
-        return asked;
-    }
-    // A model that has no readable configuration is refused when it is loaded.
-    let trained = Config::from_metadata(gguf.metadata()).map_or(usize::MAX, |config| config.context);
-    trained.min(USUAL_CONTEXT.max(wanted))
 }

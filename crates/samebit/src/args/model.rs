@@ -15,7 +15,7 @@ pub(crate) struct ModelArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Computation")]
 pub(crate) struct ComputeArgs {
-    /// Tokens that prompt and answer may take together; 0: the model's own limit, at most 4096 unless the prompt and -n need more
+    /// Tokens that prompt and answer may take together; 0: the model's own limit. Costs nothing until it is used
     #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_CTX_SIZE")]
     pub(crate) ctx_size: usize,
     /// Threads; 0: one per core

@@ -59,8 +59,7 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let digest = if args.json { model::digest(&gguf, verbosity)? } else { String::new() };
     // Without a limit the context is the limit.
     let most = usize::try_from(args.predict).unwrap_or(usize::MAX);
-    let wanted = if args.predict < 0 { tokens.len() } else { tokens.len().saturating_add(most) };
-    let engine = engine::load(gguf, &args.model, &args.compute, wanted)?;
+    let engine = engine::load(gguf, &tokenizer, &args.model, &args.compute)?;
     let load = started.elapsed();
     if verbosity.verbose {
         output::note(false, &format!("{} loaded in {:.0} ms", args.model.path.display(), milliseconds(load)));
