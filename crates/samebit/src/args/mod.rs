@@ -207,7 +207,8 @@ pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Context to reckon the memory need for; 0: the model's own
-    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_CTX_SIZE")]
+    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_CTX_SIZE",
+          value_parser = clap::value_parser!(u64).range(..=1 << 32))]
     pub(crate) ctx_size: u64,
     /// Show arrays in full, vocabulary included, instead of their first elements
     #[arg(long, env = "SAMEBIT_FULL", value_parser = FalseyValueParser::new())]
