@@ -50,7 +50,7 @@ pub fn silu<F: Float32>(x: f32) -> f32 {
 /// The Gaussian error linear unit, in the approximation by tanh that most models mean by "gelu".
 /// Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016).
 ///
-/// Error below 2.5 units of the last place from -1 on; below that, below 4.5e-8: far down the exponential magnifies
+/// Error below 2.75 units of the last place from -1 on; below that, below 5e-8: far down the exponential magnifies
 /// the rounding of its argument, to 25 units at -5.
 #[inline(always)]
 #[must_use]
