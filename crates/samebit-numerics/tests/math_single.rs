@@ -45,122 +45,124 @@ const MINUS_ONE: u32 = 0xbf80_0000;
 const LARGEST: u32 = 0x7f7f_ffff;
 const NAN: u32 = 0x7fc0_0000;
 
+/// Arguments and results of each function, bit for bit.
+const SPECIAL_VALUES: [(&str, &[(u32, u32)]); 9] = [
+    (
+        "exp",
+        &[
+            (0, ONE),
+            (MINUS_ZERO, ONE),
+            (INFINITY, INFINITY),
+            (MINUS_INFINITY, 0),
+            (LARGEST, INFINITY),
+            (0xff7f_ffff, 0),
+            // The last finite result and the first infinite one; the last subnormal one and the first zero.
+            (0x42b1_7217, 0x7f7f_ff84),
+            (0x42b1_7218, INFINITY),
+            (0xc2cf_f1b4, 1),
+            (0xc2cf_f1b5, 0),
+            (1, ONE),
+            (0x8000_0001, ONE),
+        ],
+    ),
+    (
+        "ln",
+        &[
+            (ONE, 0),
+            (0, MINUS_INFINITY),
+            (MINUS_ZERO, MINUS_INFINITY),
+            (INFINITY, INFINITY),
+            (MINUS_INFINITY, NAN),
+            (MINUS_ONE, NAN),
+            (0x8000_0001, NAN),
+            (1, 0xc2ce_8ed0),
+            (LARGEST, 0x42b1_7218),
+        ],
+    ),
+    (
+        "softplus",
+        &[
+            (0, 0x3f31_7218),
+            (MINUS_ZERO, 0x3f31_7218),
+            (INFINITY, INFINITY),
+            (MINUS_INFINITY, 0),
+            (LARGEST, LARGEST),
+            (0xff7f_ffff, 0),
+        ],
+    ),
+    (
+        "sigmoid",
+        &[
+            (0, 0x3f00_0000),
+            (MINUS_ZERO, 0x3f00_0000),
+            (INFINITY, ONE),
+            (MINUS_INFINITY, 0),
+            (LARGEST, ONE),
+            (0xff7f_ffff, 0),
+        ],
+    ),
+    (
+        "silu",
+        &[
+            (0, 0),
+            (MINUS_ZERO, MINUS_ZERO),
+            (INFINITY, INFINITY),
+            (MINUS_INFINITY, MINUS_ZERO),
+            (LARGEST, LARGEST),
+            (0xff7f_ffff, MINUS_ZERO),
+        ],
+    ),
+    (
+        "tanh",
+        &[
+            (0, 0),
+            (MINUS_ZERO, MINUS_ZERO),
+            (INFINITY, ONE),
+            (MINUS_INFINITY, MINUS_ONE),
+            (LARGEST, ONE),
+            (1, 1),
+            (0x8000_0001, 0x8000_0001),
+        ],
+    ),
+    (
+        "gelu_tanh",
+        &[
+            (0, 0),
+            (MINUS_ZERO, MINUS_ZERO),
+            (INFINITY, INFINITY),
+            (MINUS_INFINITY, MINUS_ZERO),
+            (LARGEST, LARGEST),
+            (0xff7f_ffff, MINUS_ZERO),
+        ],
+    ),
+    (
+        "gelu_erf",
+        &[
+            (0, 0),
+            (MINUS_ZERO, MINUS_ZERO),
+            (INFINITY, INFINITY),
+            (MINUS_INFINITY, MINUS_ZERO),
+            (LARGEST, LARGEST),
+            (0xff7f_ffff, MINUS_ZERO),
+        ],
+    ),
+    (
+        "erf",
+        &[
+            (0, 0),
+            (MINUS_ZERO, MINUS_ZERO),
+            (INFINITY, ONE),
+            (MINUS_INFINITY, MINUS_ONE),
+            (LARGEST, ONE),
+            (1, 1),
+            (0x8000_0001, 0x8000_0001),
+        ],
+    ),
+];
+
 #[test]
 fn special_values() {
-    let table: [(&str, &[(u32, u32)]); 9] = [
-        (
-            "exp",
-            &[
-                (0, ONE),
-                (MINUS_ZERO, ONE),
-                (INFINITY, INFINITY),
-                (MINUS_INFINITY, 0),
-                (LARGEST, INFINITY),
-                (0xff7f_ffff, 0),
-                // The last finite result and the first infinite one; the last subnormal one and the first zero.
-                (0x42b1_7217, 0x7f7f_ff84),
-                (0x42b1_7218, INFINITY),
-                (0xc2cf_f1b4, 1),
-                (0xc2cf_f1b5, 0),
-                (1, ONE),
-                (0x8000_0001, ONE),
-            ],
-        ),
-        (
-            "ln",
-            &[
-                (ONE, 0),
-                (0, MINUS_INFINITY),
-                (MINUS_ZERO, MINUS_INFINITY),
-                (INFINITY, INFINITY),
-                (MINUS_INFINITY, NAN),
-                (MINUS_ONE, NAN),
-                (0x8000_0001, NAN),
-                (1, 0xc2ce_8ed0),
-                (LARGEST, 0x42b1_7218),
-            ],
-        ),
-        (
-            "softplus",
-            &[
-                (0, 0x3f31_7218),
-                (MINUS_ZERO, 0x3f31_7218),
-                (INFINITY, INFINITY),
-                (MINUS_INFINITY, 0),
-                (LARGEST, LARGEST),
-                (0xff7f_ffff, 0),
-            ],
-        ),
-        (
-            "sigmoid",
-            &[
-                (0, 0x3f00_0000),
-                (MINUS_ZERO, 0x3f00_0000),
-                (INFINITY, ONE),
-                (MINUS_INFINITY, 0),
-                (LARGEST, ONE),
-                (0xff7f_ffff, 0),
-            ],
-        ),
-        (
-            "silu",
-            &[
-                (0, 0),
-                (MINUS_ZERO, MINUS_ZERO),
-                (INFINITY, INFINITY),
-                (MINUS_INFINITY, MINUS_ZERO),
-                (LARGEST, LARGEST),
-                (0xff7f_ffff, MINUS_ZERO),
-            ],
-        ),
-        (
-            "tanh",
-            &[
-                (0, 0),
-                (MINUS_ZERO, MINUS_ZERO),
-                (INFINITY, ONE),
-                (MINUS_INFINITY, MINUS_ONE),
-                (LARGEST, ONE),
-                (1, 1),
-                (0x8000_0001, 0x8000_0001),
-            ],
-        ),
-        (
-            "gelu_tanh",
-            &[
-                (0, 0),
-                (MINUS_ZERO, MINUS_ZERO),
-                (INFINITY, INFINITY),
-                (MINUS_INFINITY, MINUS_ZERO),
-                (LARGEST, LARGEST),
-                (0xff7f_ffff, MINUS_ZERO),
-            ],
-        ),
-        (
-            "gelu_erf",
-            &[
-                (0, 0),
-                (MINUS_ZERO, MINUS_ZERO),
-                (INFINITY, INFINITY),
-                (MINUS_INFINITY, MINUS_ZERO),
-                (LARGEST, LARGEST),
-                (0xff7f_ffff, MINUS_ZERO),
-            ],
-        ),
-        (
-            "erf",
-            &[
-                (0, 0),
-                (MINUS_ZERO, MINUS_ZERO),
-                (INFINITY, ONE),
-                (MINUS_INFINITY, MINUS_ONE),
-                (LARGEST, ONE),
-                (1, 1),
-                (0x8000_0001, 0x8000_0001),
-            ],
-        ),
-    ];
-    for ((name, pairs), (same_name, function)) in table.into_iter().zip(functions::<Soft>()) {
+    for ((name, pairs), (same_name, function)) in SPECIAL_VALUES.into_iter().zip(functions::<Soft>()) {
         assert_eq!(name, same_name);
         for &(x, expected) in pairs {
             let y = function(f32::from_bits(x)).to_bits();

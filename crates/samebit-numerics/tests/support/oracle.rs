@@ -1,8 +1,8 @@
-// What the elementary functions are measured against, shared by the example `accuracy` and the tests.
-//
-// The oracle is binary64: the standard library's functions, where it has them, and this crate's own binary64 erf (checked against
-// mpmath in tests/math_double.rs) where it has not. Their relative error, some 1e-15, is 1e-8 of a binary32 unit: nothing beside the errors measured.
-// The standard library is used because an oracle must not share code with what it judges.
+//! What the elementary functions are measured against, shared by the example `accuracy` and the tests.
+//!
+//! The oracle is binary64: the standard library's functions, where it has them, and this crate's own binary64 erf (checked against
+//! mpmath in tests/math_double.rs) where it has not. Their relative error, some 1e-15, is 1e-8 of a binary32 unit: nothing beside the errors measured.
+//! The standard library is used because an oracle must not share code with what it judges.
 #![allow(clippy::disallowed_methods, dead_code, unreachable_pub, missing_docs)]
 
 use samebit_numerics::arith::Soft;
