@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use samebit_conform::{differences, operations, parse, render, summary};
-use samebit_kernels::{Isa, Numerics, Table};
+use samebit_conform::{all, differences, parse, render, summary};
+use samebit_kernels::Isa;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +32,7 @@ fn check(path: &Path) -> Result<bool, String> {
     let expected = parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut same = true;
     for isa in Isa::supported() {
-        let found = operations(&Table::single(isa, Numerics::V1));
+        let found = all(isa).map_err(|error| error.to_string())?;
         let differences = differences(&expected, &found);
         for difference in &differences {
             println!("{isa}: {} is not as in {}", difference.name, path.display());
@@ -50,7 +50,7 @@ fn check(path: &Path) -> Result<bool, String> {
 
 /// Writes what the reference computes.
 fn bless(path: &Path) -> Result<bool, String> {
-    let vectors = operations(&Table::single(Isa::Reference, Numerics::V1));
+    let vectors = all(Isa::Reference).map_err(|error| error.to_string())?;
     std::fs::write(path, render(&vectors)).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     println!("{}: {} vectors", path.display(), vectors.len());
     Ok(true)
