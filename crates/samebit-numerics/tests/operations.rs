@@ -3,7 +3,7 @@
 
 use samebit_numerics::activations::Quantized;
 use samebit_numerics::arith::{Double, Float32, Single, Soft};
-use samebit_numerics::blocks::{Family, Format};
+use samebit_numerics::blocks::{Family, Format, IntChunk, decode_chunk};
 use samebit_numerics::math;
 use samebit_numerics::ops::attention::{Page, Running, Scores, attend, finish};
 use samebit_numerics::ops::matmul::{Matrix, matmul_float, matmul_quantized};
@@ -89,6 +89,65 @@ fn a_product_does_not_depend_on_its_neighbours() {
             }
         }
     }
+}
+
+/// Sections 4 and 5.2 to 5.4 to the letter, from the values and the format's integers; `join` is how the planes' sums of a
+/// super-block become one number.
+fn quantised_product(w: &Matrix<'_>, row: usize, x: &[f32], join: fn(f32, f32) -> f32) -> f32 {
+    let mut y = 0.0f32;
+    for (chunk, x) in x.chunks(256).enumerate() {
+        let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        let a: Vec<i64> = x.iter().map(|v| (v * (32512.0 / largest)).round_ties_even() as i64).collect();
+        let planes: Vec<(i64, i64)> =
+            a.iter().map(|a| ((a + 128).div_euclid(256), (a + 128).rem_euclid(256) - 128)).collect();
+        let mut ints = IntChunk::default();
+        decode_chunk(w.format, w.row(row), chunk, w.cols, &mut ints);
+        let mut t = 0.0f32;
+        if w.format.family() == Family::Block256 {
+            let weight = |i: usize| i64::from(ints.sub_scale[i / 16]) * i64::from(ints.q[i]);
+            let sum = |f: &dyn Fn(usize) -> i64| (0..256).map(f).sum::<i64>() as f32;
+            let s = join(sum(&|i| weight(i) * planes[i].0), sum(&|i| weight(i) * planes[i].1));
+            t = ints.scale[0] * s;
+            if w.format.has_offset() {
+                let minimum = |i: usize| i64::from(ints.min[i / 16]);
+                let m = join(sum(&|i| minimum(i) * planes[i].0), sum(&|i| minimum(i) * planes[i].1));
+                t = Soft::fma(-ints.offset[0], m, t);
+            }
+        } else {
+            for (block, a) in a.chunks(32).enumerate() {
+                let sum: i64 = a.iter().enumerate().map(|(i, a)| a * i64::from(ints.q[block * 32 + i])).sum();
+                t = Soft::fma(sum as f32, ints.scale[block], t);
+                if w.format.has_offset() {
+                    t = Soft::fma(a.iter().sum::<i64>() as f32, ints.offset[block], t);
+                }
+            }
+        }
+        y = Soft::fma(largest / 32512.0, t, y);
+    }
+    y
+}
+
+#[test]
+fn quantised_products_are_their_definition_and_no_other() {
+    let joined = |h: f32, l: f32| Soft::fma(256.0, h, l);
+    let apart = |h: f32, l: f32| l + 255.0 * h + h;
+    let mut control_noticed = false;
+    for format in Format::ALL.into_iter().filter(|f| f.family() != Family::Float) {
+        let (rows, cols) = (24, if format.block_len() == 256 { 768 } else { 608 });
+        let bytes = weights(format, rows, cols, 21);
+        let w = Matrix::new(format, rows, cols, &bytes).expect("fits");
+        let x = Values(23).row(cols);
+        let mut quantized = Quantized::default();
+        quantized.fill(&x, 1, cols).expect("finite");
+        let mut out = vec![f32::NAN; rows];
+        matmul_quantized::<Soft>(&w, 0..rows, &quantized, &mut out);
+        for (row, got) in out.iter().enumerate() {
+            let wanted = quantised_product(&w, row, &x, joined);
+            assert_eq!(got.to_bits(), wanted.to_bits(), "{} row {row}: {got} {wanted}", format.name());
+            control_noticed |= got.to_bits() != quantised_product(&w, row, &x, apart).to_bits();
+        }
+    }
+    assert!(control_noticed, "planes joined with one rounding more must show");
 }
 
 /// Section 5.1 to the letter; `chunk` is 256, and in the negative control something else.
