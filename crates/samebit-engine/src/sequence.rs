@@ -81,7 +81,7 @@ impl<R: Real> Sequence for Typed<R> {
         if logits.is_err() {
             self.truncate(before);
         }
-        Ok(float_env::with_default(|| logits.map(|rows| rows.into_iter().map(Real::to_f32).collect()))?)
+        float_env::with_default(|| logits.map(|rows| rows.into_iter().map(Real::to_f32).collect()))
     }
 }
 

@@ -68,6 +68,10 @@ pub struct Activations<R> {
     pub(crate) eight_bit: [Quantized8; 2],
 }
 
+/// The shape of `attention::attend`.
+type Attend<R> = fn(&[R], Page<'_, R>, Range<usize>, Scores, &mut Running<R>, &mut [R]);
+/// The shape of `norm::layer_norm`: row, weight, bias, ε, output.
+type LayerNorm<R> = fn(&[R], &[f32], &[f32], f32, &mut [R]);
 type MatMul<R> = fn(&Matrix<'_>, Range<usize>, &Activations<R>, &mut [R]);
 type Prepare<R> = fn(&mut Activations<R>, &[Format]) -> Result<(), NonFinite>;
 
@@ -83,11 +87,11 @@ pub struct Table<R: 'static> {
     /// `ops::norm::rms_norm`.
     pub rms_norm: fn(&[R], &[f32], f32, &mut [R]),
     /// `ops::norm::layer_norm`.
-    pub layer_norm: fn(&[R], &[f32], &[f32], f32, &mut [R]),
+    pub layer_norm: LayerNorm<R>,
     /// `ops::rope::rotate`.
     pub rotate: fn(&mut [R], Pairing, &[R], &[R]),
     /// `ops::attention::attend`.
-    pub attend: fn(&[R], Page<'_, R>, Range<usize>, Scores, &mut Running<R>, &mut [R]),
+    pub attend: Attend<R>,
     /// `ops::attention::finish`.
     pub finish: fn(Running<R>, Option<f32>, &mut [R]),
     /// `ops::softmax::softmax`.

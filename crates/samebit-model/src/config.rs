@@ -231,7 +231,7 @@ fn head_dim(keys: &Keys<'_>, width: usize, heads: usize) -> Result<usize, LoadEr
     let value = keys.count("attention.value_length", MAX_HEAD_DIM as u64)?;
     let dim = match key {
         Some(dim) => dim,
-        None if width % heads == 0 => width / heads,
+        None if width.is_multiple_of(heads) => width / heads,
         None => {
             return keys.problem("attention.head_count", format!("{heads} does not divide the width {width}"));
         }

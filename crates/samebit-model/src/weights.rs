@@ -96,6 +96,7 @@ pub enum FeedForward {
 
 /// Queries, keys and values.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one per layer, and nearly all are the large one
 pub enum Projections {
     /// A matrix each.
     Separate {

@@ -68,7 +68,7 @@ fn a_full_cache_changes_no_bit_either_and_is_another_numerics() {
     let model = model("tiny-llama-288", "Q4_1");
     let sequence = tokens(&model, LENGTH, 2);
     let full = Way { kv: KvType::F32, ..Way::reference() };
-    let wanted = run(&model, full, &[sequence.clone()], &pieces(LENGTH, 1)).swap_remove(0);
+    let wanted = run(&model, full, std::slice::from_ref(&sequence), &pieces(LENGTH, 1)).swap_remove(0);
     assert!(agrees(&model, full, &sequence, &[1, 7, 512], &wanted));
     assert_ne!(wanted, alone(&model, &sequence));
 }

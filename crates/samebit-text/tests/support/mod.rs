@@ -4,7 +4,7 @@ use samebit_gguf::Gguf;
 use samebit_text::Tokenizer;
 
 /// A name, and the file it stands for.
-pub const MODELS: [(&str, &str); 3] = [
+pub(crate) const MODELS: [(&str, &str); 3] = [
     ("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
     ("gemma3", "gemma-3-270m-q4_k_m.gguf"),
     ("qwen2.5", "qwen2.5-0.5b.gguf"),
@@ -14,7 +14,7 @@ pub const MODELS: [(&str, &str); 3] = [
 ///
 /// # Panics
 /// The model is not there: the message says how to get it.
-pub fn tokenizer(file: &str) -> Tokenizer {
+pub(crate) fn tokenizer(file: &str) -> Tokenizer {
     let dir = match std::env::var_os("SAMEBIT_TEST_MODELS") {
         Some(dir) => std::path::PathBuf::from(dir),
         None => std::env::home_dir().unwrap_or_default().join(".cache/samebit/test-models"),
