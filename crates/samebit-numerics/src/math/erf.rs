@@ -50,7 +50,7 @@ const TAIL: [f32; 9] = constants([
 
 /// The error function.
 ///
-/// Error below 1.25 units of the last place.
+/// Error below 1.4 units of the last place.
 #[inline(always)]
 #[must_use]
 pub fn erf<F: Float32>(x: f32) -> f32 {
