@@ -180,3 +180,22 @@ fn refusals_are_one_line() {
     let line = refused("{{ raise_exception('a\nb\n' ~ 'c' * 5000) }}");
     assert!(line.contains("a b c"), "{line}");
 }
+
+#[test]
+fn a_callers_small_stack_does_not_matter() {
+    let sources = [
+        "{% macro f(n) %}{% for i in [1] %}{% call f(n) %}{{ caller() }}{% endcall %}{% endfor %}{% endmacro %}{{ f(0) }}",
+        "{% macro f(n=f()) %}{% endmacro %}{{ f() }}",
+        "{{ 'a'|map(*(['map'] * 500))|list }}",
+        "{% set n = namespace() %}{% set n.x = n %}{{ n }}",
+    ];
+    let parens = format!("{{{{ {}1{} }}}}", "(".repeat(60), ")".repeat(60));
+    let run = move || {
+        sources.into_iter().for_each(limited);
+        let template = ChatTemplate::parse(&parens, None, None).unwrap();
+        let rendered = template.render(&[], &RenderOptions::default());
+        assert_eq!(rendered.as_deref(), Ok("1"));
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(run);
+    thread.unwrap().join().unwrap();
+}

@@ -17,16 +17,20 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Bytes of rendered text.
     pub output_bytes: usize,
-    /// Depth of nested evaluation: expressions, statements and macro calls together.
+    /// Depth of nested evaluation: expressions, statements and macro calls together. More than the default is cut to it,
+    /// for that is what the native stack is made for.
     pub depth: u32,
 }
 
 impl Default for Limits {
     /// Room for a conversation of tens of megabytes; a hostile template ends within a few seconds.
     fn default() -> Self {
-        Self { source_bytes: 1 << 20, fuel: 20_000_000, memory_bytes: 256 << 20, output_bytes: 64 << 20, depth: 320 }
+        Self { source_bytes: 1 << 20, fuel: 100_000_000, memory_bytes: 256 << 20, output_bytes: 64 << 20, depth: 320 }
     }
 }
+
+/// Depth to which evaluation may nest.
+const MAX_DEPTH: u32 = 320;
 
 /// Depth to which values (lists in lists) and syntax may nest. Bounds every recursion over them, dropping included.
 pub(super) const MAX_NESTING: u32 = 160;
@@ -68,7 +72,7 @@ impl Meter {
             live: Cell::new(0),
             given: Cell::new(0),
             depth: Cell::new(0),
-            limits: limits.clone(),
+            limits: Limits { depth: limits.depth.min(MAX_DEPTH), ..limits.clone() },
         })
     }
 

@@ -26,6 +26,7 @@ mod ops;
 mod parser;
 mod repr;
 mod scope;
+mod stack;
 mod strings;
 mod unescape;
 mod value;
@@ -112,7 +113,7 @@ impl ChatTemplate {
             return Err(TemplateError::Limit { line: 0, what: format!("source ({} bytes)", limits.source_bytes) });
         }
         Ok(Self {
-            body: Arc::new(parser::parse(source)?),
+            body: Arc::new(stack::with_stack(|| parser::parse(source))??),
             source: source.into(),
             bos_token: bos_token.map(Into::into),
             eos_token: eos_token.map(Into::into),
@@ -160,16 +161,23 @@ impl ChatTemplate {
     /// [`TemplateError::Raised`] if the template refuses the conversation, [`TemplateError::Runtime`] where Python's Jinja
     /// would fail, [`TemplateError::Limit`] for a template that runs away.
     pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TemplateError> {
+        stack::with_stack(|| self.render_here(messages, options))?
+    }
+
+    fn render_here(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TemplateError> {
         let meter = Meter::new(&self.limits);
         let root = Scope::new(&meter, None);
         let mut vm = Vm::new(meter.clone(), options.now);
         let ran = meter
-            .given(|| self.variables(&meter, &root, messages, options))
+            .given(|| {
+                // What `self` is for, blocks that other templates override, there is not.
+                let itself = vm.registry.namespace(&meter)?;
+                root.set(Arc::from("self"), Value::Namespace(itself))?;
+                self.variables(&meter, &root, messages, options)
+            })
             .and_then(|()| vm.run(&self.body, &root).map(drop));
-        // What the template stored in its variables may refer to the scope itself.
-        let held = vm.registry.capture(&root);
         let line = vm.line;
-        ran.and(held).map(|()| vm.finish()).map_err(|fault| match fault {
+        ran.map(|()| vm.finish()).map_err(|fault| match fault {
             Fault::Error(message) => TemplateError::Runtime { line, message },
             Fault::Raised(message) => TemplateError::Raised(message),
             Fault::Limit(what) => TemplateError::Limit { line, what },

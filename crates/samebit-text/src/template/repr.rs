@@ -130,8 +130,8 @@ pub(super) fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return (' '..='~').contains(&c);
     }
-    // Rust's debug form escapes what is not printable, and combining marks at the start of a text.
-    !format!("{:?}", format_args!("{}", ["a", c.encode_utf8(&mut [0; 4])].concat()).to_string()).contains("\\u{")
+    // `str::escape_debug` escapes what is not printable, and combining marks only at the start.
+    !["a", c.encode_utf8(&mut [0; 4])].concat().escape_debug().any(|c| c == '\\')
 }
 
 /// Python's `repr` of a float: the shortest digits that read back as the same value.
