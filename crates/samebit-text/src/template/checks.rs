@@ -123,18 +123,23 @@ pub(super) fn call(meter: &Rc<Meter>, name: &str, value: &Value, args: CallArgs)
                 | Value::Loop(_)
                 | Value::Undefined(_)
         ),
-        "callable" => matches!(
-            value,
-            Value::Undefined(_)
-                | Value::Macro(_)
-                | Value::Function(_)
-                | Value::Method(_)
-                | Value::Loop(_)
-                | Value::Joiner(_)
-        ),
+        "callable" => is_callable(value),
         "escaped" => matches!(value, Value::Str(text) if text.safe),
         _ => return Fault::error(format!("no test named '{name}'")),
     })
+}
+
+/// What Jinja can call.
+fn is_callable(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Undefined(_)
+            | Value::Macro(_)
+            | Value::Function(_)
+            | Value::Method(_)
+            | Value::Loop(_)
+            | Value::Joiner(_)
+    )
 }
 
 /// Python's `is`. Texts and numbers are the same only if they are one object, which small integers are.

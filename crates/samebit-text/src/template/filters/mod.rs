@@ -183,17 +183,7 @@ fn text(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<Valu
         "indent" => indent(meter, &source, args)?,
         "truncate" => truncate(meter, &source, args)?,
         _ => {
-            let args = match (args.positional.is_empty(), args.named.is_empty()) {
-                (false, false) => {
-                    return Fault::error("can't handle positional and keyword arguments at the same time");
-                }
-                (_, true) => meter.tuple(args.positional)?,
-                (true, false) => {
-                    let pairs = args.named.into_iter();
-                    let pairs = pairs.map(|(name, value)| Ok((meter.copy(&name)?, value)));
-                    meter.dict(pairs.collect::<Res<Vec<_>>>()?)?
-                }
-            };
+            let args = operands(meter, args)?;
             meter.str(percent(meter, &source, &args)?)?
         }
     };
@@ -201,6 +191,19 @@ fn text(meter: &Rc<Meter>, name: &str, value: Value, args: CallArgs) -> Res<Valu
         Value::Str(out) if source.safe => Value::Str(out.as_safe()),
         other => other,
     })
+}
+
+/// What `%` formats: a tuple of the positional arguments, or a dictionary of the named ones.
+fn operands(meter: &Rc<Meter>, args: CallArgs) -> Res<Value> {
+    match (args.positional.is_empty(), args.named.is_empty()) {
+        (false, false) => Fault::error("can't handle positional and keyword arguments at the same time"),
+        (_, true) => meter.tuple(args.positional),
+        (true, false) => {
+            let pairs = args.named.into_iter();
+            let pairs = pairs.map(|(name, value)| Ok((meter.copy(&name)?, value)));
+            meter.dict(pairs.collect::<Res<Vec<_>>>()?)
+        }
+    }
 }
 
 /// Every word with a capital; words begin after blanks, hyphens and opening brackets.
