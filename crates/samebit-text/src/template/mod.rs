@@ -1,9 +1,31 @@
 //! Chat templates: a conversation to the text that a model was trained on.
 //!
-//! Templates are Jinja sources that come with a model. They are rendered by an interpreter of our own, which follows Python's
-//! Jinja as Hugging Face `transformers` configures it, byte for byte: an immutable sandbox with `trim_blocks`, `lstrip_blocks`,
-//! loop controls, `{% generation %}`, `raise_exception`, `strftime_now` and a `tojson` that escapes no HTML.
-//! Unlike there, every rendering is bounded in time and memory ([`Limits`]). No clock, no environment, no files.
+//! Templates are Jinja sources that come with a model. They are rendered by an interpreter of our own, which follows
+//! Python's Jinja 3.1 as Hugging Face `transformers` configures it, byte for byte: an immutable sandbox with
+//! `trim_blocks`, `lstrip_blocks`, loop controls, `{% generation %}`, `raise_exception`, `strftime_now` and a `tojson`
+//! that escapes no HTML. Unlike there, every rendering is bounded in time and memory ([`Limits`]): that is why it is our
+//! own, for a library's operators cannot be metered from outside. No clock, no environment, no files.
+//!
+//! ```
+//! use samebit_text::template::{ChatTemplate, Message, RenderOptions};
+//!
+//! let source = "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}\n{% endfor %}";
+//! let template = ChatTemplate::parse(source, None, None)?;
+//! let text = template.render(&[Message::new("user", " Hi! ")], &RenderOptions::default())?;
+//! assert_eq!(text, "<user>Hi!\n");
+//! # Ok::<(), samebit_text::template::TemplateError>(())
+//! ```
+//!
+//! A source becomes tokens (`lexer`, `unescape`), a tree (`ast`, `parser`), and text (`vm` statements, `eval` expressions,
+//! `call` calls, over `scope`). What Python brings is in `value`, `ops`, `index`, `methods`, `strings`, `format`, `repr`,
+//! `json`; what Jinja brings in `filters` and `checks`; the bounds in `limits` and `stack`. `builtin` and `metadata` say where
+//! templates come from.
+//!
+//! # Where it is not Python
+//! - Generators are made at once, so one that is never used can fail here and not there.
+//! - Integers have 128 bits; powers have whole exponents.
+//! - An error: other templates (`include`, `extends` …), `autoescape`, randomness, bytes, and the filters `filesizeformat`,
+//!   `pprint`, `striptags`, `urlize`, `wordwrap` and `xmlattr`.
 
 mod args;
 mod ast;
