@@ -69,8 +69,12 @@ pub(crate) fn with_chat(
     }
     messages.push(Message::new("user", source(args)?.text()?));
     let template = template(chat, model, gguf, tokenizer)?;
-    let text =
-        template.render(&messages, &RenderOptions::default()).map_err(|error| Failure::at(&model.path, error))?;
+    let options = RenderOptions { now: chat.date, ..RenderOptions::default() };
+    let text = template.render(&messages, &options).map_err(|error| {
+        let clock = chat.date.is_none() && template.source().contains("strftime_now");
+        let remedy = if clock { "; its template shows the date: give --date YYYY-MM-DD" } else { "" };
+        Failure::at(&model.path, format!("{error}{remedy}"))
+    })?;
     // A template that begins with the beginning-of-sequence token has said all there is to say.
     let bos = tokenizer.bos().and_then(|id| tokenizer.piece(id));
     let begins = bos.is_some_and(|bos| !bos.is_empty() && text.as_bytes().starts_with(&bos));

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use samebit_text::template::CivilTime;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -64,6 +65,22 @@ pub(crate) struct ChatArgs {
     /// Chat template instead of the model's: a built-in one (chatml, llama3, gemma, mistral-v7, …), another of the model's, or a file
     #[arg(long, value_name = "NAME|FILE", env = "SAMEBIT_CHAT_TEMPLATE")]
     pub(crate) chat_template: Option<String>,
+    /// The day that a template's clock shows; without one the clock is not there: today's date would change the prompt
+    #[arg(long, value_name = "YYYY-MM-DD", env = "SAMEBIT_DATE", value_parser = date)]
+    pub(crate) date: Option<CivilTime>,
+}
+
+/// A day of the calendar.
+fn date(text: &str) -> Result<CivilTime, String> {
+    let mut parts = text.split('-').map(str::parse::<u16>);
+    let day = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(year)), Some(Ok(month)), Some(Ok(day)), None) => u8::try_from(month)
+            .ok()
+            .zip(u8::try_from(day).ok())
+            .and_then(|(month, day)| CivilTime::date(year, month, day)),
+        _ => None,
+    };
+    day.ok_or_else(|| "no such day: give it as 2026-01-31".into())
 }
 
 impl ChatArgs {

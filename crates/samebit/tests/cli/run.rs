@@ -192,3 +192,20 @@ fn a_real_model_knows_the_capital_of_france() {
     let text = answer(&["run", "-m", &smollm2(), "-p", "The capital of France is", "-n", "1", "--temp", "0"]);
     assert_eq!(text, " Paris");
 }
+
+#[test]
+fn a_template_s_clock_shows_the_day_that_was_given() {
+    let folder = crate::support::folder();
+    let path = folder.path().join("dated.jinja");
+    std::fs::write(&path, "{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}").expect("a file");
+    let template = path.to_str().expect("UTF-8 path");
+    let args = ["run", "-m", tiny(), "--chat", "--chat-template", template, "-p", "hello", "-n", "1", "--json"];
+    let prompt = |day: &str| json(&[&args[..], &["--date", day]].concat())["prompt_tokens"].clone();
+    assert_ne!(prompt("2026-02-28"), prompt("2026-03-01"));
+    assert_eq!(prompt("2026-02-28"), prompt("2026-02-28"));
+    let without = output(&args);
+    assert_eq!(without.status.code(), Some(3));
+    assert!(stderr(&without).contains("give --date YYYY-MM-DD"), "{}", stderr(&without));
+    let no_day = output(&[&args[..], &["--date", "2026-02-30"]].concat());
+    assert_eq!(no_day.status.code(), Some(2));
+}
