@@ -107,6 +107,9 @@ pub struct Generation {
     pub logits_digest: String,
 }
 
+/// Elements of the widest activation of a pass.
+const MOST_ACTIVATIONS: usize = 1 << 24;
+
 /// A model and how to run it.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -208,7 +211,7 @@ impl Engine {
             done = 0;
         }
         loop {
-            let piece = &tokens[done..tokens.len().min(done.saturating_add(self.options.ubatch.max(1)))];
+            let piece = &tokens[done..tokens.len().min(done + self.ubatch())];
             let last = done + piece.len() == tokens.len();
             let wanted = if last { &[piece.len() - 1][..] } else { &[] };
             let logits = sequence.pass(piece, wanted, None)?;
@@ -251,8 +254,8 @@ impl Engine {
         }
         let mut sequence = self.sequence();
         let mut rows = Vec::new();
-        for (index, piece) in prompt.chunks(self.options.ubatch.max(1)).enumerate() {
-            let start = index * self.options.ubatch.max(1);
+        for (index, piece) in prompt.chunks(self.ubatch()).enumerate() {
+            let start = index * self.ubatch();
             let inside = positions.iter().filter(|&&p| (start..start + piece.len()).contains(&p));
             let wanted: Vec<usize> = inside.map(|p| p - start).collect();
             let logits = sequence.pass(piece, &wanted, None)?;
@@ -268,6 +271,14 @@ impl Engine {
     pub fn trace(&self, prompt: &[u32], trace: &mut TraceFn<'_>) -> Result<Vec<f32>, EngineError> {
         self.check_prompt(prompt)?;
         Ok(self.sequence().pass(prompt, &[prompt.len() - 1], Some(trace))?)
+    }
+
+    /// Tokens of a pass: what was asked for, unless the activations of so many would take memory without reason. No bit
+    /// depends on it.
+    fn ubatch(&self) -> usize {
+        let config = self.model.config();
+        let widest = config.width.max(config.feed_forward).max(config.heads * config.head_dim);
+        self.options.ubatch.clamp(1, (MOST_ACTIVATIONS / widest).max(1))
     }
 
     fn sequence(&self) -> Box<dyn Sequence> {

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what is computed. Each worker computes under the default floating-point environment.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::float_env;
 
 /// How many threads share the work of one operation.
@@ -40,15 +42,29 @@ impl Pool {
         }
         std::thread::scope(|scope| {
             let own = parts.pop();
+            let work = &work;
             for (first, part) in parts {
-                let work = &work;
-                scope.spawn(move || float_env::with_default(|| work(first, part)));
+                // A part that finds no thread is done here: slower, and the same bits.
+                let part = Mutex::new(Some(part));
+                let part = Arc::new(part);
+                let theirs = Arc::clone(&part);
+                let run = move || take(&theirs).map(|part| float_env::with_default(|| work(first, part)));
+                if std::thread::Builder::new().spawn_scoped(scope, run).is_err()
+                    && let Some(part) = take(&part)
+                {
+                    float_env::with_default(|| work(first, part));
+                }
             }
             if let Some((first, part)) = own {
                 float_env::with_default(|| work(first, part));
             }
         });
     }
+}
+
+/// What the slot holds, for whoever comes first.
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::args::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 use crate::failure::Failure;
+use crate::output;
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics};
@@ -15,6 +16,7 @@ pub(crate) fn load(
     tokenizer: &Tokenizer,
     model: &ModelArgs,
     args: &ComputeArgs,
+    quiet: bool,
 ) -> Result<Engine, Failure> {
     let options = EngineOptions {
         numerics: match args.numerics {
@@ -37,6 +39,13 @@ pub(crate) fn load(
         context: args.ctx_size,
     };
     let engine = Engine::load(gguf, &options).map_err(|error| Failure::at(&model.path, error))?;
+    let trained = engine.model().config().context;
+    if args.ctx_size > trained {
+        output::note(
+            quiet,
+            &format!("-c {} is beyond the {trained} positions that the model was made for", args.ctx_size),
+        );
+    }
     let (rows, texts) = (engine.vocab_size(), tokenizer.vocab_size());
     if rows != texts {
         let what =

@@ -26,7 +26,10 @@ pub(crate) enum Failure {
 impl Failure {
     /// Bad input at a place, as in `model.gguf: not a GGUF file`.
     pub(crate) fn at(path: &Path, what: impl Display) -> Self {
-        Self::Input(format!("{}: {what}", path.display()))
+        let (place, what) = (path.display().to_string(), what.to_string());
+        // Errors of a file's own layers name it already.
+        let named = what.strip_prefix(&place).is_some_and(|rest| rest.starts_with(':'));
+        Self::Input(if named { what } else { format!("{place}: {what}") })
     }
 
     /// Standard output cannot be written.
@@ -48,8 +51,38 @@ impl Failure {
         };
         let line = self.to_string();
         let line: Vec<&str> = line.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let line = presentable(&line.join("; "));
         // Nobody is left to tell if stderr is closed too.
-        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("samebit: {}\n", line.join("; ")));
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("samebit: {line}\n"));
         ExitCode::from(code)
+    }
+}
+
+/// What a file or a user gave may be in the line: no control characters reach the terminal, and no novel.
+fn presentable(line: &str) -> String {
+    const MOST: usize = 1000;
+    let mut out: String =
+        line.chars().take(MOST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    if line.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_presentable() {
+        assert_eq!(presentable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(presentable(&"x".repeat(5000)).chars().count(), 1001);
+    }
+
+    #[test]
+    fn a_file_is_named_once() {
+        let path = Path::new("m.gguf");
+        assert_eq!(Failure::at(path, "m.gguf: bad").to_string(), "m.gguf: bad");
+        assert_eq!(Failure::at(path, "bad").to_string(), "m.gguf: bad");
     }
 }

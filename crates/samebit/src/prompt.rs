@@ -3,13 +3,13 @@
 use crate::args::{ChatArgs, ModelArgs, PromptArgs};
 use crate::failure::Failure;
 use samebit_gguf::Gguf;
-use samebit_text::template::{ChatTemplate, Message, RenderOptions};
+use samebit_text::template::{ChatTemplate, Message, RenderOptions, TemplateError};
 use samebit_text::{EncodeOptions, Tokenizer};
 use std::io::Read;
 use std::path::Path;
 
 /// A prompt or a template larger than this is a mistake: gigabytes of text are no prompt.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 32 << 20;
 
 /// A text and where it came from, for errors.
 struct Source {
@@ -138,7 +138,11 @@ fn template(chat: &ChatArgs, model: &ModelArgs, gguf: &Gguf, tokenizer: &Tokeniz
     let metadata = gguf.metadata();
     let Some(wanted) = &chat.chat_template else {
         return ChatTemplate::from_metadata(metadata, tokenizer).map_err(|error| {
-            Failure::at(&model.path, format!("{error} with --chat-template, or apply none with --raw"))
+            let remedy = match error {
+                TemplateError::Missing { .. } => " with --chat-template",
+                _ => "; give another with --chat-template",
+            };
+            Failure::at(&model.path, format!("{error}{remedy}"))
         });
     };
     let text = |id: Option<u32>| {

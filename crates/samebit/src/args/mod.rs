@@ -26,7 +26,7 @@ Examples:
 
 Exit codes: 0 done; 1 the answer is no; 2 usage; 3 bad input; 130 after Ctrl-C.
 A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say otherwise.
-Every setting can be given as SAMEBIT_<FLAG> in the environment, such as SAMEBIT_MODEL or SAMEBIT_TOP_K.";
+What --help marks [env: SAMEBIT_…] can be given in the environment, such as SAMEBIT_MODEL or SAMEBIT_TOP_K.";
 
 /// Runs GGUF language models, and gives the same bits for the same model, prompt and seed, on any machine.
 #[derive(Debug, Parser)]

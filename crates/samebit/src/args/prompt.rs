@@ -86,6 +86,7 @@ fn date(text: &str) -> Result<CivilTime, String> {
 impl ChatArgs {
     /// Whether the prompt is a user's message rather than a text to be continued.
     pub(crate) fn wanted(&self) -> bool {
-        !self.raw && (self.chat || self.system_prompt.is_some() || self.system_prompt_file.is_some())
+        let asked = self.chat || self.chat_template.is_some();
+        !self.raw && (asked || self.system_prompt.is_some() || self.system_prompt_file.is_some())
     }
 }

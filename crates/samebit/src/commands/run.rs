@@ -48,7 +48,7 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let tokenizer = model::tokenizer(&args.model, &gguf)?;
     let tokens = prompt::with_chat(&args.prompt, &args.chat, &args.model, &gguf, &tokenizer)?;
     if tokens.is_empty() {
-        return Err(Failure::Input("the prompt has no tokens: give some text, or leave out --no-bos".into()));
+        return Err(Failure::Input("the prompt has no tokens: give some text".into()));
     }
     let mut sampler = args.sampling.config();
     if args.ignore_eos {
@@ -59,12 +59,13 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let digest = if args.json { model::digest(&gguf, verbosity)? } else { String::new() };
     // Without a limit the context is the limit.
     let most = usize::try_from(args.predict).unwrap_or(usize::MAX);
-    let engine = engine::load(gguf, &tokenizer, &args.model, &args.compute)?;
+    let engine = engine::load(gguf, &tokenizer, &args.model, &args.compute, verbosity.quiet)?;
     let load = started.elapsed();
     if verbosity.verbose {
         output::note(false, &format!("{} loaded in {:.0} ms", args.model.path.display(), milliseconds(load)));
     }
 
+    interrupt::be_orderly();
     let request = Request { max_tokens: most, sampler, stop_tokens: tokenizer.eog_ids(), ignore_eos: args.ignore_eos };
     let mut answer = Answer::new(&tokenizer, !args.json, verbosity);
     let generation = engine

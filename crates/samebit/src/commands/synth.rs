@@ -36,6 +36,7 @@ pub(crate) fn run(args: &SynthArgs, verbosity: Verbosity) -> Result<(), Failure>
 }
 
 fn write(plan: &Plan, path: &Path, verbosity: Verbosity) -> Result<u64, Failure> {
+    interrupt::be_orderly();
     let mut bar = Progress::new("writing", Unit::Parameters, verbosity.quiet);
     let total = plan.elements();
     let mut progress = |done| {
