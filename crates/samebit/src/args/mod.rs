@@ -30,7 +30,7 @@ What --help marks [env: SAMEBIT_…] can be given in the environment, such as SA
 
 /// Runs GGUF language models, and gives the same bits for the same model, prompt and seed, on any machine.
 #[derive(Debug, Parser)]
-#[command(name = "samebit", version, after_help = TOP_HELP, max_term_width = 110, arg_required_else_help = true)]
+#[command(args_override_self = true, name = "samebit", version, after_help = TOP_HELP, max_term_width = 110, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

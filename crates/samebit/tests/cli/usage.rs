@@ -98,3 +98,9 @@ fn help_teaches_and_the_version_is_there() {
     }
     assert!(output(&["--version"]).stdout.starts_with(b"samebit "));
 }
+
+#[test]
+fn the_last_of_a_repeated_flag_counts() {
+    let ids = |flags: &[&str]| crate::support::answer(&[&["tokenize", "-m", tiny(), "--ids"], flags].concat());
+    assert_eq!(ids(&["-p", "a", "-p", "b"]), ids(&["-p", "b"]));
+}
