@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use samebit_gguf::Gguf;
 use samebit_text::{
-    DecodeOptions, EncodeOptions, StatedIds, StreamDecoder, TokenType, Tokenizer, Vocab, pretokenizer_names,
+    DecodeOptions, EncodeOptions, SpecialIds, StreamDecoder, TokenType, Tokenizer, Vocab, pretokenizer_names,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -130,7 +130,7 @@ fn complete_vocab(pre: Option<&str>, extra: &[&[u8]], options: u8) -> Vocab {
         scores: (0..tokens.len()).map(|id| (id % 7) as f32).collect(),
         add_space_prefix: Some(add_space_prefix),
         add_eos: Some(options & 32 != 0),
-        ids: StatedIds { bos: Some(1), eos: Some(2), ..StatedIds::default() },
+        ids: SpecialIds { bos: Some(1), eos: Some(2), ..SpecialIds::default() },
         tokens,
         types,
         merges: Some(merges),

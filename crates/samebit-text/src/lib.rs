@@ -36,7 +36,6 @@ mod vocab;
 
 pub use error::TextError;
 pub use pretokenizer::table::pretokenizer_names;
-pub use special::SpecialIds;
 pub use stream::StreamDecoder;
 pub use tokenizer::{DecodeOptions, EncodeOptions, Tokenizer};
-pub use vocab::{StatedIds, TokenType, Vocab};
+pub use vocab::{SpecialIds, TokenType, Vocab};

@@ -6,37 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::vocab::{TokenType, Vocab};
+use crate::vocab::{SpecialIds, TokenType, Vocab};
 
 /// A token's id by its text.
 pub(crate) type Ids = HashMap<Box<[u8]>, u32>;
-
-/// Tokens with a role; `None` where the vocabulary has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SpecialIds {
-    /// Begins a text.
-    pub bos: Option<u32>,
-    /// Ends a text.
-    pub eos: Option<u32>,
-    /// Ends a turn of a conversation.
-    pub eot: Option<u32>,
-    /// Ends a message within a turn.
-    pub eom: Option<u32>,
-    /// Stands for what has no token.
-    pub unknown: Option<u32>,
-    /// Before the text that precedes a gap (fill in the middle).
-    pub fim_prefix: Option<u32>,
-    /// Before the text that follows the gap.
-    pub fim_suffix: Option<u32>,
-    /// Before the text that fills the gap.
-    pub fim_middle: Option<u32>,
-    /// Fills up what is too short.
-    pub fim_pad: Option<u32>,
-    /// Before a repository's name.
-    pub fim_repo: Option<u32>,
-    /// Between files.
-    pub fim_separator: Option<u32>,
-}
 
 /// How a token takes part in cutting and printing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use crate::detokenize;
 use crate::error::TextError;
 use crate::partition::{Fragment, Partition, Sought};
 use crate::pretokenizer::table::{self, Spec};
-use crate::special::{self, Attributes, DefaultIds, Ids, SpecialIds};
+use crate::special::{self, Attributes, DefaultIds, Ids};
 use crate::spm::{self, Spm};
-use crate::vocab::{TokenType, Vocab};
+use crate::vocab::{SpecialIds, TokenType, Vocab};
 
 /// What to make of a text beside its plain words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

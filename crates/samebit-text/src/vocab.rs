@@ -37,20 +37,30 @@ impl TokenType {
     }
 }
 
-/// The ids that `tokenizer.ggml.*_token_id` give; `None` where the file says nothing.
+/// Tokens with a role; `None` where the vocabulary has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is the key it is named for")]
-pub struct StatedIds {
+pub struct SpecialIds {
+    /// Begins a text.
     pub bos: Option<u32>,
+    /// Ends a text.
     pub eos: Option<u32>,
+    /// Ends a turn of a conversation.
     pub eot: Option<u32>,
+    /// Ends a message within a turn.
     pub eom: Option<u32>,
+    /// Stands for what has no token.
     pub unknown: Option<u32>,
+    /// Before the text that precedes a gap (fill in the middle).
     pub fim_prefix: Option<u32>,
+    /// Before the text that follows the gap.
     pub fim_suffix: Option<u32>,
+    /// Before the text that fills the gap.
     pub fim_middle: Option<u32>,
+    /// Fills up what is too short.
     pub fim_pad: Option<u32>,
+    /// Before a repository's name.
     pub fim_repo: Option<u32>,
+    /// Between files.
     pub fim_separator: Option<u32>,
 }
 
@@ -73,8 +83,8 @@ pub struct Vocab {
     pub types: Vec<TokenType>,
     /// `tokenizer.ggml.merges`, best first, each two pieces with a space between; `None` without the key.
     pub merges: Option<Vec<Vec<u8>>>,
-    /// The ids of tokens with a role.
-    pub ids: StatedIds,
+    /// The ids that `tokenizer.ggml.*_token_id` give; `None` where the file says nothing.
+    pub ids: SpecialIds,
     /// `tokenizer.ggml.add_bos_token`.
     pub add_bos: Option<bool>,
     /// `tokenizer.ggml.add_eos_token`.
@@ -167,9 +177,9 @@ fn scores(metadata: &Metadata) -> Result<Vec<f32>, TextError> {
     Ok(metadata.array_f32(SCORES)?.unwrap_or_default().to_vec())
 }
 
-fn stated_ids(metadata: &Metadata) -> Result<StatedIds, TextError> {
+fn stated_ids(metadata: &Metadata) -> Result<SpecialIds, TextError> {
     let id = |name: &str| metadata.u32(&format!("tokenizer.ggml.{name}_token_id"));
-    Ok(StatedIds {
+    Ok(SpecialIds {
         bos: id("bos")?,
         eos: id("eos")?,
         eot: id("eot")?,

@@ -1,7 +1,7 @@
 //! Vocabularies of a few tokens, written here: what goes by flags, types and names, and every error.
 
 use samebit_gguf::{Metadata, Strings, Value};
-use samebit_text::{DecodeOptions, EncodeOptions, StatedIds, StreamDecoder, TextError, TokenType, Tokenizer, Vocab};
+use samebit_text::{DecodeOptions, EncodeOptions, SpecialIds, StreamDecoder, TextError, TokenType, Tokenizer, Vocab};
 
 type Test = Result<(), TextError>;
 
@@ -81,7 +81,7 @@ fn special_tokens_by_type_and_option() -> Test {
 #[test]
 fn beginning_and_end() -> Test {
     let mut vocab = bpe("gpt-2", &["a", "<e>", "b"], &[]);
-    vocab.ids = StatedIds { bos: Some(1), eos: Some(2), ..StatedIds::default() };
+    vocab.ids = SpecialIds { bos: Some(1), eos: Some(2), ..SpecialIds::default() };
     assert_eq!(Tokenizer::new(vocab.clone())?.encode("a", SPECIAL), [0], "this kind adds neither by itself");
     (vocab.add_bos, vocab.add_eos) = (Some(true), Some(true));
     let tokenizer = Tokenizer::new(vocab.clone())?;
