@@ -243,27 +243,6 @@ impl Engine {
         Ok(logits.unwrap_or_default())
     }
 
-    /// The logits at several positions of a prompt, in rising order, from one prefill.
-    ///
-    /// # Errors
-    /// As [`Engine::logits`].
-    pub fn logits_at(&self, prompt: &[u32], positions: &[usize]) -> Result<Vec<Vec<f32>>, EngineError> {
-        self.check_prompt(prompt)?;
-        if let Some(&position) = positions.iter().find(|&&p| p >= prompt.len()) {
-            return Err(EngineError::Position { position, tokens: prompt.len() });
-        }
-        let mut sequence = self.sequence();
-        let mut rows = Vec::new();
-        for (index, piece) in prompt.chunks(self.ubatch()).enumerate() {
-            let start = index * self.ubatch();
-            let inside = positions.iter().filter(|&&p| (start..start + piece.len()).contains(&p));
-            let wanted: Vec<usize> = inside.map(|p| p - start).collect();
-            let logits = sequence.pass(piece, &wanted, None)?;
-            rows.extend(logits.chunks_exact(self.vocab_size()).map(<[f32]>::to_vec));
-        }
-        Ok(rows)
-    }
-
     /// Runs a prompt in one pass and tells `trace` every named tensor on the way; the logits of the last token.
     ///
     /// # Errors

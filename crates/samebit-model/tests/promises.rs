@@ -73,31 +73,64 @@ fn a_full_cache_changes_no_bit_either_and_is_another_numerics() {
     assert_ne!(wanted, alone(&model, &sequence));
 }
 
-#[test]
-fn a_truncated_cache_remembers_nothing_of_what_was_cut() {
+/// Whether a cache that was filled, cut and filled anew gives the bits of a fresh one, by the same table.
+fn forgets(model: &Arc<Model>, table: Table<f32>) -> bool {
     use samebit_kernels::Pool;
     use samebit_model::{Cache, Row, Runner, tap::NoTap};
-    let model = model("tiny-gemma3", "Q8_0");
-    let (first, second) = (tokens(&model, LENGTH, 3), tokens(&model, LENGTH, 4));
+    let (first, second) = (tokens(model, LENGTH, 3), tokens(model, LENGTH, 4));
     let config = model.config();
-    let mut runner = Runner::new(Arc::clone(&model), Way::reference().table, Pool::new(1), config.context);
+    let mut runner = Runner::new(Arc::clone(model), table, Pool::new(1), config.context);
     let mut caches = [Cache::new(KvType::F16, config.layers, config.kv_heads, config.head_dim)];
     let rows = |tokens: &[u32], start: usize| -> Vec<Row> {
         tokens.iter().zip(start..).map(|(&token, position)| Row { token, position, cache: 0 }).collect()
     };
     runner.run(&rows(&first, 0), &mut caches, &[], &mut NoTap).expect("finite");
-    for kept in [0, 5, 256, 258] {
+    [0, 5, 256, 258].into_iter().all(|kept| {
         caches[0].truncate(kept);
         let mut sequence = first[..kept].to_vec();
         sequence.extend_from_slice(&second[..LENGTH - kept]);
         let wanted: Vec<usize> = (0..LENGTH - kept).collect();
         let logits = runner.run(&rows(&sequence[kept..], kept), &mut caches, &wanted, &mut NoTap).expect("finite");
         let bits: Vec<u32> = logits.iter().map(|l| l.to_bits()).collect();
-        assert_eq!(bits, alone(&model, &sequence)[kept * model.vocabulary()..], "{kept} positions kept");
         caches[0].truncate(kept);
-        let rest = rows(&first[kept..], kept);
-        runner.run(&rest, &mut caches, &[], &mut NoTap).expect("finite");
-    }
+        runner.run(&rows(&first[kept..], kept), &mut caches, &[], &mut NoTap).expect("finite");
+        let fresh = run(model, Way { table, ..Way::reference() }, std::slice::from_ref(&sequence), &pieces(LENGTH, 64));
+        bits == fresh[0][kept * model.vocabulary()..]
+    })
+}
+
+#[test]
+fn a_truncated_cache_remembers_nothing_of_what_was_cut() {
+    let model = model("tiny-gemma3", "Q8_0");
+    let sound = Way::reference().table;
+    assert!(forgets(&model, sound));
+    // The control: attention that looks one position too far, at what a reused page still holds.
+    let too_far = Table {
+        attend: |query, page, visible, how, running, out| {
+            let visible = visible.start..(visible.end + 1).min(256);
+            (Way::reference().table.attend)(query, page, visible, how, running, out);
+        },
+        ..sound
+    };
+    assert!(!forgets(&model, too_far), "old data in a reused page must show");
+}
+
+#[test]
+fn a_second_run_gives_the_bits_of_the_first() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let model = model("tiny-llama-288", "Q8_0");
+    let sequence = [tokens(&model, 20, 6)];
+    let twice = |way| run(&model, way, &sequence, &pieces(20, 7)) == run(&model, way, &sequence, &pieces(20, 7));
+    assert!(twice(Way::on(Isa::native(), 3)));
+    // The control: a product that remembers how often it was called.
+    let matmul: fn(&Matrix<'_>, Range<usize>, &Activations<f32>, &mut [f32]) =
+        |w, rows, x, out| match CALLS.fetch_add(1, Ordering::Relaxed) {
+            0..5 => chunks_backwards(w, rows, x, out),
+            _ => (Way::reference().table.matmul)(w, rows, x, out),
+        };
+    let table = Table { matmul, ..Table::single(Isa::Reference, Numerics::V1) };
+    assert!(!twice(Way { table, ..Way::reference() }), "state between runs must show");
 }
 
 /// A schedule: passes of (sequence, tokens), until every sequence is done.
