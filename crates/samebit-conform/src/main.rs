@@ -1,18 +1,34 @@
-//! Checks a file of conformance vectors against what this machine computes, or writes it: `samebit-conform FILE [--bless]`.
+//! Checks a file of conformance vectors against what this machine computes, or writes it.
+//!
+//! Knows the command line; what the vectors are is the library's.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use samebit_conform::{all, differences, parse, render, summary};
-use samebit_kernels::Isa;
+use samebit_conform::{all, differences, operations, parse, render, summary};
+use samebit_kernels::{Isa, Numerics, Table};
+
+const USAGE: &str = "usage: samebit-conform FILE [--isa NAME] [--operations]
+       samebit-conform FILE --bless
+  --isa NAME     one instruction set; without it, every one that this machine has
+  --operations   leave the whole models out
+  --bless        write the file anew: what the reference computes";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [path] => check(Path::new(path)),
-        [path, "--bless"] => bless(Path::new(path)),
+    let Some((path, flags)) = args.split_first().filter(|(path, _)| !path.starts_with('-')) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let path = Path::new(path);
+    let outcome = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => check(path, None, false),
+        ["--operations"] => check(path, None, true),
+        ["--isa", name] => check(path, Some(name), false),
+        ["--isa", name, "--operations"] => check(path, Some(name), true),
+        ["--bless"] => bless(path),
         _ => {
-            eprintln!("usage: samebit-conform FILE [--bless]");
+            eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -26,13 +42,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every instruction set of this machine against the file.
-fn check(path: &Path) -> Result<bool, String> {
+/// What the instruction set of this name (none: every one of this machine) computes, against the file.
+fn check(path: &Path, isa: Option<&str>, operations_alone: bool) -> Result<bool, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let expected = parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut expected = parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    expected.retain(|vector| !operations_alone || !vector.is_model());
+    let isas = match isa {
+        Some(name) => vec![Isa::parse(name).map_err(|error| error.to_string())?],
+        None => Isa::supported().collect(),
+    };
     let mut same = true;
-    for isa in Isa::supported() {
-        let found = all(isa).map_err(|error| error.to_string())?;
+    for isa in isas {
+        let found = match operations_alone {
+            true => operations(&Table::single(isa, Numerics::V1)),
+            false => all(isa).map_err(|error| error.to_string())?,
+        };
         let differences = differences(&expected, &found);
         for difference in &differences {
             println!("{isa}: {} is not as in {}", difference.name, path.display());
