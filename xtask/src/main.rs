@@ -6,6 +6,7 @@
 mod cargo;
 mod licences;
 mod models;
+mod targets;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Build for other machines, run there under emulators, and check the bits (no name: all)
+    #[command(visible_alias = "target")]
+    Targets {
+        /// Which ones: aarch64, wasm, x86-old
+        names: Vec<String>,
+    },
     /// Compare logits and continuations with golden outputs and print tables
     Accuracy {
         /// Arguments of `samebit-accuracy logits` (try --help)
@@ -91,6 +98,7 @@ fn run(command: Command) -> Result<bool> {
             let vectors = root.join("conformance/v1.txt").display().to_string();
             run_with(&root, "samebit-conform", vectors, &rest)
         }
+        Command::Targets { names } => targets::check(&root, &names),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
         Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),
     }

@@ -1,0 +1,116 @@
+//! The same bits on other machines: programs built for foreign targets, run under emulators, checked against the vectors.
+//!
+//! Knows which targets and CPUs there are and what each must answer. May not know how a toolchain comes to be, nor what
+//! the programs compute.
+
+mod build;
+mod debian;
+mod runs;
+mod simd;
+mod toolchain;
+mod wasi;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use build::Programs;
+use runs::Run;
+use toolchain::Toolchain;
+
+/// What programs are built for, and the CPUs that they are run on.
+pub(crate) struct Target {
+    /// What `cargo xtask targets NAME` calls it.
+    pub(crate) name: &'static str,
+    /// rustc's name for it; none for the machine's own.
+    pub(crate) triple: Option<&'static str>,
+    machines: &'static [Machine],
+}
+
+/// One CPU of a target, as its emulator makes it believe.
+struct Machine {
+    /// The emulator's name for it.
+    cpu: &'static str,
+    /// The instruction set that the programs must choose there by themselves.
+    best: &'static str,
+    /// What else the vectors' program is told.
+    vectors: &'static [&'static str],
+}
+
+/// AArch64 without and with the dot products, AVX2 and none of it, and the vectors of wasm.
+const TARGETS: [Target; 3] = [
+    Target {
+        name: "aarch64",
+        triple: Some("aarch64-unknown-linux-gnu"),
+        machines: &[
+            Machine { cpu: "cortex-a53", best: "neon", vectors: &[] },
+            Machine { cpu: "neoverse-n1", best: "neon", vectors: &[] },
+            Machine { cpu: "max", best: "neon", vectors: &[] },
+        ],
+    },
+    Target {
+        name: "wasm",
+        triple: Some("wasm32-wasip1"),
+        machines: &[Machine { cpu: "node", best: "reference", vectors: &[] }],
+    },
+    Target {
+        name: "x86-old",
+        triple: None,
+        // The instruction sets are tested natively, the choice among them here; whole models would take minutes.
+        machines: &[
+            Machine { cpu: "Nehalem", best: "reference", vectors: &["--operations"] },
+            Machine { cpu: "Haswell", best: "avx2", vectors: &["--operations"] },
+        ],
+    },
+];
+
+/// The program that checks the vectors; its last line begins with the instruction set it chose.
+const VECTORS: &str = "samebit-conform";
+
+/// Builds the programs for the targets of these names (none: all) and runs them; true if every answer is right.
+pub(crate) fn check(root: &Path, names: &[String]) -> Result<bool> {
+    let started = Instant::now();
+    let toolchain = Toolchain::new(root)?;
+    let mut runs = Vec::new();
+    for target in choose(names)? {
+        let tools = toolchain.tools(target)?;
+        let programs = Programs::build(root, target, &tools, &[VECTORS])?;
+        if target.triple.is_some_and(|triple| triple.starts_with("wasm32")) {
+            simd::check(&programs)?;
+        }
+        for machine in target.machines {
+            let args = [&["conformance/v1.txt", "--isa", "native"], machine.vectors].concat();
+            let command = tools.command(root, machine.cpu, programs.path(VECTORS)?, &args);
+            runs.push(Run::new(format!("{} {} {VECTORS}", target.name, machine.cpu), command, Some(machine.best)));
+        }
+    }
+    let failed = runs::all(runs);
+    eprintln!("targets: {failed} runs failed ({:.0}s)", started.elapsed().as_secs_f64());
+    Ok(failed == 0)
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Target>> {
+    static ALL: [Target; 3] = TARGETS;
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let find = |name: &String| match ALL.iter().find(|target| target.name == name) {
+        Some(target) => Ok(target),
+        None => bail!("no target is called {name:?}: there are aarch64, wasm and x86-old"),
+    };
+    names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_choose_targets_and_a_wrong_name_is_an_error() {
+        assert_eq!(choose(&[]).unwrap().len(), TARGETS.len());
+        assert_eq!(choose(&["wasm".to_owned()]).unwrap()[0].triple, Some("wasm32-wasip1"));
+        let error = choose(&["sparc".to_owned()]).err().unwrap().to_string();
+        assert!(error.contains("\"sparc\""), "{error}");
+    }
+}
