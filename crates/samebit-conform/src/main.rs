@@ -2,44 +2,66 @@
 //!
 //! Knows the command line; what the vectors are is the library's.
 
+mod generate;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use samebit_conform::{all, differences, operations, parse, render, summary};
 use samebit_kernels::{Isa, Numerics, Table};
 
+use generate::Question;
+
 const USAGE: &str = "usage: samebit-conform FILE [--isa NAME] [--operations]
        samebit-conform FILE --bless
+       samebit-conform --isas
+       samebit-conform --generate MODEL IDS N [SEED]
   --isa NAME     one instruction set; without it, every one that this machine has
   --operations   leave the whole models out
-  --bless        write the file anew: what the reference computes";
+  --bless        write the file anew: what the reference computes
+  --isas         the instruction sets that this machine has, slowest first
+  --generate     N tokens after the prompt IDS (1,2,3), greedy or sampled by SEED, and the digest of their logits";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let Some((path, flags)) = args.split_first().filter(|(path, _)| !path.starts_with('-')) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    let path = Path::new(path);
-    let outcome = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => check(path, None, false),
-        ["--operations"] => check(path, None, true),
-        ["--isa", name] => check(path, Some(name), false),
-        ["--isa", name, "--operations"] => check(path, Some(name), true),
-        ["--bless"] => bless(path),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(message) => {
+    match run(&args.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Some(Ok(true)) => ExitCode::SUCCESS,
+        Some(Ok(false)) => ExitCode::from(1),
+        Some(Err(message)) => {
             eprintln!("samebit-conform: {message}");
             ExitCode::from(3)
         }
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
     }
+}
+
+/// What the words ask for; none if they say nothing.
+fn run(args: &[&str]) -> Option<Result<bool, String>> {
+    match *args {
+        ["--isas"] => {
+            Isa::supported().for_each(|isa| println!("{isa}"));
+            Some(Ok(true))
+        }
+        ["--generate", model, ids, count] => generate(Question::parse(model, ids, count, None)?),
+        ["--generate", model, ids, count, seed] => generate(Question::parse(model, ids, count, Some(seed))?),
+        [file, ..] if file.starts_with('-') => None,
+        [file] => Some(check(Path::new(file), None, false)),
+        [file, "--operations"] => Some(check(Path::new(file), None, true)),
+        [file, "--isa", name] => Some(check(Path::new(file), Some(name), false)),
+        [file, "--isa", name, "--operations"] => Some(check(Path::new(file), Some(name), true)),
+        [file, "--bless"] => Some(bless(Path::new(file))),
+        _ => None,
+    }
+}
+
+fn generate(question: Question<'_>) -> Option<Result<bool, String>> {
+    Some(question.answer().map(|line| {
+        println!("{line}");
+        true
+    }))
 }
 
 /// What the instruction set of this name (none: every one of this machine) computes, against the file.
