@@ -4,6 +4,7 @@
 //! build in seconds and work when they do not; what needs them is started through cargo.
 
 mod cargo;
+mod digests;
 mod licences;
 mod models;
 mod targets;
@@ -60,6 +61,8 @@ enum Command {
         /// Which ones: aarch64, wasm, x86-old
         names: Vec<String>,
     },
+    /// Run real models in every way that must not matter and compare the digests of their logits
+    Digests(digests::Options),
     /// Compare logits and continuations with golden outputs and print tables
     Accuracy {
         /// Arguments of `samebit-accuracy logits` (try --help)
@@ -99,6 +102,7 @@ fn run(command: Command) -> Result<bool> {
             run_with(&root, "samebit-conform", vectors, &rest)
         }
         Command::Targets { names } => targets::check(&root, &names),
+        Command::Digests(options) => digests::compare(&root, &options),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
         Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),
     }

@@ -10,14 +10,17 @@ mod simd;
 mod toolchain;
 mod wasi;
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use build::Programs;
+pub(crate) use build::Programs;
 use runs::Run;
-use toolchain::Toolchain;
+use toolchain::{Toolchain, Tools};
 
 /// What programs are built for, and the CPUs that they are run on.
 pub(crate) struct Target {
@@ -80,14 +83,59 @@ pub(crate) fn check(root: &Path, names: &[String]) -> Result<bool> {
             simd::check(&programs)?;
         }
         for machine in target.machines {
-            let args = [&["conformance/v1.txt", "--isa", "native"], machine.vectors].concat();
-            let command = tools.command(root, machine.cpu, programs.path(VECTORS)?, &args);
+            let mut command = tools.command(root, None, machine.cpu, programs.path(VECTORS)?);
+            command.args(["conformance/v1.txt", "--isa", "native"]).args(machine.vectors);
             runs.push(Run::new(format!("{} {} {VECTORS}", target.name, machine.cpu), command, Some(machine.best)));
         }
     }
     let failed = runs::all(runs);
     eprintln!("targets: {failed} runs failed ({:.0}s)", started.elapsed().as_secs_f64());
     Ok(failed == 0)
+}
+
+/// A program on one emulated machine.
+pub(crate) struct Emulated {
+    /// Target and CPU.
+    pub(crate) name: String,
+    /// The program's name.
+    pub(crate) program: &'static str,
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    root: PathBuf,
+    cpu: &'static str,
+    tools: Rc<Tools>,
+}
+
+impl Emulated {
+    /// The program with these arguments; it may read what lies in `folder`.
+    pub(crate) fn command(&self, folder: &Path, args: &[&OsStr]) -> Command {
+        let mut command = self.tools.command(&self.root, Some(folder), self.cpu, &self.path);
+        command.args(args);
+        command
+    }
+}
+
+/// Builds a program for the target of this name, to be run on each machine of it.
+pub(crate) fn emulated(root: &Path, name: &str, program: &'static str) -> Result<Vec<Emulated>> {
+    let mut emulated = Vec::new();
+    for target in choose(&[name.to_owned()])? {
+        let tools = Rc::new(Toolchain::new(root)?.tools(target)?);
+        let path = Programs::build(root, target, &tools, &[program])?.path(program)?.to_path_buf();
+        emulated.extend(target.machines.iter().map(|machine| Emulated {
+            name: format!("{} {}", target.name, machine.cpu),
+            program,
+            path: path.clone(),
+            root: root.to_path_buf(),
+            cpu: machine.cpu,
+            tools: Rc::clone(&tools),
+        }));
+    }
+    Ok(emulated)
+}
+
+/// Builds programs for this machine.
+pub(crate) fn native(root: &Path, packages: &[&str]) -> Result<Programs> {
+    Programs::build(root, &Target { name: "this machine", triple: None, machines: &[] }, &Tools::native(), packages)
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Target>> {

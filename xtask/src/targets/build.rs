@@ -11,7 +11,7 @@ use super::Target;
 use super::toolchain::Tools;
 
 /// Programs of one target.
-pub(super) struct Programs {
+pub(crate) struct Programs {
     paths: Vec<(String, PathBuf)>,
 }
 
@@ -37,7 +37,7 @@ impl Programs {
     }
 
     /// Where a program lies.
-    pub(super) fn path(&self, name: &str) -> Result<&Path> {
+    pub(crate) fn path(&self, name: &str) -> Result<&Path> {
         let found = self.paths.iter().find(|(other, _)| other == name);
         Ok(&found.with_context(|| format!("cargo built no program {name}"))?.1)
     }

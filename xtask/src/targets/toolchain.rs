@@ -31,11 +31,17 @@ pub(super) struct Tools {
 }
 
 enum Emulator {
+    None,
     Qemu(PathBuf),
     Node(PathBuf),
 }
 
 impl Tools {
+    /// Those of the machine itself.
+    pub(super) fn native() -> Self {
+        Self { environment: Vec::new(), emulator: Emulator::None }
+    }
+
     /// Makes cargo build for the target.
     pub(super) fn set(&self, cargo: &mut Command) {
         if self.environment.is_empty() {
@@ -46,9 +52,10 @@ impl Tools {
         cargo.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 
-    /// A program of the target on this CPU, run in the repository's root.
-    pub(super) fn command(&self, root: &Path, cpu: &str, program: &Path, args: &[&str]) -> Command {
+    /// A program of the target on this CPU, run in the repository's root; it may read what lies there and in `folder`.
+    pub(super) fn command(&self, root: &Path, folder: Option<&Path>, cpu: &str, program: &Path) -> Command {
         let mut command = match &self.emulator {
+            Emulator::None => return Command::new(program),
             Emulator::Qemu(path) => {
                 let mut command = Command::new(path);
                 command.args(["-cpu", cpu]);
@@ -57,10 +64,13 @@ impl Tools {
             Emulator::Node(path) => {
                 let mut command = Command::new(path);
                 command.args(["--no-warnings", "tools/wasi.mjs"]);
+                if let Some(folder) = folder {
+                    command.arg("--dir").arg(folder);
+                }
                 command
             }
         };
-        command.arg(program).args(args).current_dir(root);
+        command.arg(program).current_dir(root);
         command
     }
 }
