@@ -185,6 +185,13 @@ impl Gguf {
         &self.shards[tensor.shard()].bytes[start..start + tensor.bytes as usize]
     }
 
+    /// Says that a tensor's bytes will not be read again soon, so that the system may have their pages back. They can be read
+    /// all the same.
+    pub fn release(&self, tensor: &TensorInfo) {
+        // Inside the shard, as for `data`.
+        self.shards[tensor.shard()].bytes.release(tensor.offset as usize, tensor.bytes as usize);
+    }
+
     /// The model's files, in order; one, unless it is split.
     #[must_use]
     pub fn shards(&self) -> &[Shard] {
