@@ -14,6 +14,7 @@ pub(crate) use sampling::SamplingArgs;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
+use samebit_engine::MOST_DRAFTED;
 use std::path::PathBuf;
 
 const TOP_HELP: &str = "\
@@ -68,10 +69,12 @@ Examples:
   samebit run -m model.gguf -f - < prompt.txt                  the prompt from standard input, byte for byte
   samebit run -m model.gguf --tokens 1,2,3 -n 8 --temp 0       the prompt as token ids
   samebit run -m model.gguf -p hi --json | jq .logits_digest   what the promises are tested with
+  samebit run -m model.gguf -f code.txt --spec                 guess ahead where the text repeats itself: same answer, sooner
 
 Without --chat or -sys the prompt is continued as it is; with one of them the model's chat template is applied.
 --json prints one object: model (path, digest), numerics, prompt_tokens, tokens, text, finish_reason
-(\"stop\", \"length\" or \"cancelled\"), logits_digest, timings. The digest of the model is BLAKE3 over its file, or its files in order.
+(\"stop\", \"length\" or \"cancelled\"), logits_digest, timings; with --spec also speculation (passes, drafted, accepted).
+The digest of the model is BLAKE3 over its file, or its files in order.
 Ctrl-C ends cleanly: what was generated has been printed (with --json: is printed, as \"cancelled\"), and the exit code is 130.";
 
 /// Runs a prompt through a model and prints the answer as it comes
@@ -95,9 +98,21 @@ pub(crate) struct RunArgs {
     /// Go on past the end-of-generation tokens: they are never drawn
     #[arg(long, env = "SAMEBIT_IGNORE_EOS", value_parser = FalseyValueParser::new())]
     pub(crate) ignore_eos: bool,
+    /// Guess up to N tokens ahead (8 if N is not given; 0: none) from what the text had before, and verify them in one pass: the
+    /// same answer, sooner where it repeats itself or quotes the prompt
+    #[arg(long, value_name = "N", num_args = 0..=1, default_value_t = 0, default_missing_value = "8", env = "SAMEBIT_SPEC",
+          value_parser = drafted)]
+    pub(crate) spec: usize,
     /// Print one JSON object when done, instead of the text as it comes
     #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+fn drafted(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= MOST_DRAFTED => Ok(count),
+        _ => Err(format!("give a number from 0 to {MOST_DRAFTED}")),
+    }
 }
 
 const LOGITS_HELP: &str = "\

@@ -14,6 +14,7 @@ fn unknown_flags_and_missing_ones_are_usage_errors() {
         &["run", "-m", "x", "-p", "a", "-n", "-2"],
         &["run", "-m", "x", "-p", "a", "--logit-bias", "7"],
         &["run", "-m", "x", "-p", "a", "-ub", "0"],
+        &["run", "-m", "x", "-p", "a", "--spec", "65"],
         &["run", "-m", "x", "-p", "a", "--raw", "-sys", "b"],
         &["run", "-m", "x", "-p", "a", "--numerics", "v9"],
         &["synth"],
