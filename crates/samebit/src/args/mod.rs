@@ -3,11 +3,13 @@
 //! Knows nothing of what the commands do. Every setting can come from `SAMEBIT_<FLAG>` in the environment too; the command line wins.
 
 mod argv;
+mod bench;
 mod model;
 mod prompt;
 mod sampling;
 
 pub(crate) use argv::normalise;
+pub(crate) use bench::{BenchArgs, Format};
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
@@ -24,6 +26,7 @@ Examples:
   samebit run -m model.gguf -f prompt.txt --temp 0 --json
   samebit inspect -m model.gguf
   samebit tokenize -m model.gguf -p 'Hello world' --json
+  samebit bench -m model.gguf
 
 Exit codes: 0 done; 1 the answer is no; 2 usage; 3 bad input; 130 after Ctrl-C.
 A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say otherwise.
@@ -54,6 +57,7 @@ pub(crate) struct Verbosity {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
     Logits(Box<LogitsArgs>),
+    Bench(Box<BenchArgs>),
     Tokenize(TokenizeArgs),
     Detokenize(DetokenizeArgs),
     Inspect(InspectArgs),
@@ -316,6 +320,12 @@ mod tests {
             "system_prompt",
             "system_prompt_file",
             "escape",
+            "n_prompt",
+            "n_gen",
+            "n_depth",
+            "mixed",
+            "against",
+            "against_args",
         ];
         for command in Cli::command().get_subcommands() {
             for arg in command.get_arguments().filter(|a| a.get_long().is_some()) {

@@ -91,7 +91,7 @@ fn bad_prompts_are_bad_input() {
 
 #[test]
 fn help_teaches_and_the_version_is_there() {
-    for command in ["run", "logits", "tokenize", "detokenize", "inspect", "synth"] {
+    for command in ["run", "logits", "bench", "tokenize", "detokenize", "inspect", "synth"] {
         let output = output(&[command, "--help"]);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         assert!(output.status.success() && text.contains("Examples:"), "{command}");
