@@ -76,14 +76,14 @@ impl NumericsArg {
 /// More threads than this is a slip of the keyboard.
 const MOST_THREADS: usize = 1024;
 
-fn threads(text: &str) -> Result<usize, String> {
+pub(super) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count <= MOST_THREADS => Ok(count),
         _ => Err(format!("give a number from 0 to {MOST_THREADS}")),
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("give a whole number, at least 1".to_owned()),
