@@ -57,7 +57,7 @@ mod fast_kernels {
     use crate::pool::Columns;
     use crate::table::{Activations, Fast, Heads, Numerics, PageOf, Table};
 
-    fast!(vnni512, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], product::product::<_, 2, 2, 1>);
+    fast!(vnni512, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], product::product::<_, 2, 2, 1, 4>);
 
     pub(super) fn avx512vnni(table: Table<f32>, mode: Numerics) -> Table<f32> {
         vnni512::over(table, mode)

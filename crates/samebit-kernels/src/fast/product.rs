@@ -9,6 +9,7 @@ use samebit_numerics::reduce::{CHUNK, chunks};
 
 use super::activations::{BytePlanes, QuantizedChunk};
 use super::dot::{Outputs, dot};
+use super::chains::{PackedBrain, PackedHalf, PackedSingle};
 use super::floats::{self, FloatTile};
 use super::tile::Tile;
 use super::unpack::{shape, unpack};
@@ -22,6 +23,9 @@ const ROWS: usize = 128;
 
 /// Groups that any vector unit does together, at most.
 const GROUPS: usize = 2;
+
+/// Groups of float weights that are done together for a single row of activations: chains enough to hide their latency.
+const ALONE: usize = 4;
 
 /// Room that a thread keeps between calls, so that none begins by clearing it.
 pub(crate) struct Scratch {
@@ -50,9 +54,9 @@ struct Block<'a, 'b> {
 }
 
 /// The columns of `out`, which begin with a whole group, for all rows of `x`; whether all are finite. `G` groups (`VECS`
-/// vectors) are done together, a last odd one alone (`ODD` vectors).
+/// vectors) are done together, a last odd one alone (`ODD` vectors); [`ALONE`] groups have `WIDE` vectors.
 #[inline(always)]
-pub(crate) fn product<V: ByteDot, const G: usize, const VECS: usize, const ODD: usize>(
+pub(crate) fn product<V: ByteDot, const G: usize, const VECS: usize, const ODD: usize, const WIDE: usize>(
     v: V,
     matrix: &PackedMatrix<'_>,
     x: &Activations<f32>,
@@ -66,6 +70,10 @@ pub(crate) fn product<V: ByteDot, const G: usize, const VECS: usize, const ODD: 
     let mut block = Block { matrix, x, bias, out, finite: true };
     let (mut group, end) = (range.start / GROUP, range.end.div_ceil(GROUP));
     let float = matrix.format.family() == Family::Float;
+    while float && x.tokens == 1 && end - group >= ALONE {
+        block.one_row::<V, WIDE>(v, group);
+        group += ALONE;
+    }
     while group < end {
         for first in (0..x.tokens).step_by(ROWS) {
             match (end - group >= G, float) {
@@ -127,12 +135,13 @@ impl Block<'_, '_> {
             let (fours, rest) = outputs.as_chunks_mut::<4>();
             let mut at = 0;
             for y in fours {
-                dot::<V, G, VECS, 4>(v, shape, tiles, core::array::from_fn(|i| row(at + i)), y, ([&[]; G], 0));
+                let x = [row(at), row(at + 1), row(at + 2), row(at + 3)];
+                dot::<V, G, VECS, 4>(v, shape, tiles, x, y, ([&[]; G], 0));
                 at += 4;
             }
             let (twos, one) = rest.as_chunks_mut::<2>();
             for y in twos {
-                dot::<V, G, VECS, 2>(v, shape, tiles, core::array::from_fn(|i| row(at + i)), y, ([&[]; G], 0));
+                dot::<V, G, VECS, 2>(v, shape, tiles, [row(at), row(at + 1)], y, ([&[]; G], 0));
                 at += 2;
             }
             for y in one {
@@ -171,20 +180,44 @@ impl Block<'_, '_> {
             for (i, tile) in tiles.iter_mut().enumerate() {
                 floats::widen(v, self.matrix, group + i, columns.clone(), tile);
             }
-            let values = &self.x.values;
-            let row = |row: usize| &values[(first + row) * cols..][columns.clone()];
+            let mut at = first;
             let (sixes, rest) = outputs.as_chunks_mut::<6>();
-            let mut at = 0;
             for y in sixes {
-                floats::accumulate::<V, G, VECS, 6>(v, tiles, core::array::from_fn(|i| row(at + i)), y);
+                floats::accumulate::<V, G, VECS, 6>(v, tiles, floats::rows(self.x, at, &columns), y);
                 at += 6;
             }
+            let (threes, rest) = rest.as_chunks_mut::<3>();
+            for y in threes {
+                floats::accumulate::<V, G, VECS, 3>(v, tiles, floats::rows(self.x, at, &columns), y);
+                at += 3;
+            }
             for y in rest {
-                floats::accumulate::<V, G, VECS, 1>(v, tiles, [row(at)], core::array::from_mut(y));
+                let x = floats::rows(self.x, at, &columns);
+                floats::accumulate::<V, G, VECS, 1>(v, tiles, x, core::array::from_mut(y));
                 at += 1;
             }
         }
         self.put(group, first, outputs);
+    }
+
+    /// Float weights for a single row of activations, read where they lie.
+    #[inline(always)]
+    fn one_row<V: Vector, const WIDE: usize>(&mut self, v: V, group: usize) {
+        let mut outputs = [[[0.0; GROUP]; ALONE]];
+        for chunk in 0..chunks(self.matrix.cols) {
+            let columns = chunk * CHUNK..self.matrix.cols.min((chunk + 1) * CHUNK);
+            let mut weights: [&[u8]; ALONE] = [&[]; ALONE];
+            for (i, weights) in weights.iter_mut().enumerate() {
+                *weights = self.matrix.chunk(group + i, chunk);
+            }
+            let x = &self.x.values[columns];
+            match self.matrix.format {
+                Format::F16 => floats::straight::<V, PackedHalf, ALONE, WIDE, 2>(v, weights, x, &mut outputs),
+                Format::Bf16 => floats::straight::<V, PackedBrain, ALONE, WIDE, 2>(v, weights, x, &mut outputs),
+                _ => floats::straight::<V, PackedSingle, ALONE, WIDE, 4>(v, weights, x, &mut outputs),
+            }
+        }
+        self.put(group, 0, &outputs);
     }
 
     /// Finished outputs to their columns, with their bias.
