@@ -150,6 +150,8 @@ impl<'a, R> Heads<'a, '_, R> {
 
 /// Attends to the visible keys of a page.
 type Attend<R> = fn(PageOf<'_, R>, Scores, &mut Heads<'_, '_, R>);
+/// The shape of `attention::merge`: a chunk, its weighted values, what came before, its weighted values.
+type Merge<R> = fn(Running<R>, &[R], &mut Running<R>, &mut [R]);
 /// The shape of `norm::layer_norm`: row, weight, bias, ε, output.
 type LayerNorm<R> = fn(&[R], &[f32], &[f32], f32, &mut [R]);
 type MatMul<R> = fn(&Matrix<'_>, Range<usize>, &Activations<R>, &mut [R]);
@@ -172,6 +174,8 @@ pub struct Table<R: 'static> {
     pub rotate: fn(&mut [R], Pairing, &[R], &[R]),
     /// `ops::attention::attend` for each of the heads.
     pub attend: Attend<R>,
+    /// `ops::attention::merge`.
+    pub merge: Merge<R>,
     /// `ops::attention::finish`.
     pub finish: fn(Running<R>, Option<f32>, &mut [R]),
     /// `ops::softmax::softmax`.

@@ -13,6 +13,7 @@ use samebit_numerics::angles;
 use samebit_numerics::arith::{self, Arith, Double, Float32, Soft};
 use samebit_numerics::ops::matmul::Matrix;
 
+use crate::attention::Part;
 use crate::cache::{Cache, Conversions};
 use crate::error::ForwardError;
 use crate::model::Model;
@@ -100,6 +101,8 @@ pub(crate) struct Room<R> {
     pub(crate) projected: Vec<R>,
     /// Attention's output before its matrix.
     pub(crate) mixed: Vec<R>,
+    /// Pages of a single row's attention.
+    pub(crate) parts: Vec<Part<R>>,
     gate: Vec<R>,
     up: Vec<R>,
     pub(crate) activations: Activations<R>,
@@ -374,13 +377,7 @@ impl<R: Real> Runner<R> {
     }
 
     /// Some outputs by the reference's product, whose outputs lie the other way round; whether all are finite.
-    fn product(
-        &self,
-        matrix: &Matrix<'_>,
-        x: &Activations<R>,
-        bias: Option<&[f32]>,
-        out: &mut Columns<'_, R>,
-    ) -> bool {
+    fn product(&self, matrix: &Matrix<'_>, x: &Activations<R>, bias: Option<&[f32]>, out: &mut Columns<'_, R>) -> bool {
         let range = out.range();
         let mut by_output = vec![R::default(); range.len() * x.tokens];
         (self.table.matmul)(matrix, range.clone(), x, &mut by_output);

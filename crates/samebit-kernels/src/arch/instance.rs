@@ -35,6 +35,8 @@ macro_rules! instance {
                 rope::rotate::<S>(head, pairing, cos, sin) }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attend_each::<S>(page, how, heads, |x| x) }
+            crate::arch::instance::op! { $features merge(chunk: Running<f32>, partial: Scalars<'_>, running: &mut Running<f32>, out: &mut [f32]) -> ();
+                attention::merge::<S>(chunk, partial, running, out) }
             crate::arch::instance::op! { $features finish(running: Running<f32>, sink: Option<f32>, out: &mut [f32]) -> ();
                 attention::finish::<S>(running, sink, out) }
             crate::arch::instance::op! { $features softmax(x: &mut [f32]) -> (); softmax::softmax::<S>(x) }
@@ -57,7 +59,7 @@ macro_rules! instance {
             /// The table of a binary32 mode.
             pub(super) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
                 let v1 = Table {
-                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, finish, softmax, route, gated, soft_cap,
+                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, merge, finish, softmax, route, gated, soft_cap,
                     add, add_bias, add_weighted, scale, widen, narrow, fast: None,
                 };
                 match mode {

@@ -57,7 +57,12 @@ mod fast_kernels {
     use crate::pool::Columns;
     use crate::table::{Activations, Fast, Heads, Numerics, PageOf, Table};
 
-    fast!(vnni512, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], product::product::<_, 2, 2, 1, 4>);
+    fast!(
+        vnni512,
+        Avx512Vnni,
+        ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"],
+        product::product::<_, 2, 2, 1, 4>
+    );
 
     pub(super) fn avx512vnni(table: Table<f32>, mode: Numerics) -> Table<f32> {
         vnni512::over(table, mode)
@@ -147,6 +152,7 @@ pub(crate) fn double_table() -> Table<f64> {
         layer_norm: norm::layer_norm::<D>,
         rotate: rope::rotate::<D>,
         attend: |page, how, heads| attend_each::<D>(page, how, heads, f64::from),
+        merge: attention::merge::<D>,
         finish: attention::finish::<D>,
         softmax: softmax::softmax::<D>,
         route: router::route::<D>,

@@ -25,8 +25,12 @@ pub(crate) fn dot<V: ByteDot, const G: usize, const VECS: usize, const T: usize>
     match shape {
         Shape::Block32 { offset: false } => blocks32::<V, G, VECS, T, false>(v, tiles, x, y, (ahead, bytes)),
         Shape::Block32 { offset: true } => blocks32::<V, G, VECS, T, true>(v, tiles, x, y, (ahead, bytes)),
-        Shape::Block256 { sub: 16, minimums: false } => blocks256::<V, G, VECS, T, 4, false>(v, tiles, x, y, (ahead, bytes)),
-        Shape::Block256 { sub: 16, minimums: true } => blocks256::<V, G, VECS, T, 4, true>(v, tiles, x, y, (ahead, bytes)),
+        Shape::Block256 { sub: 16, minimums: false } => {
+            blocks256::<V, G, VECS, T, 4, false>(v, tiles, x, y, (ahead, bytes))
+        }
+        Shape::Block256 { sub: 16, minimums: true } => {
+            blocks256::<V, G, VECS, T, 4, true>(v, tiles, x, y, (ahead, bytes))
+        }
         Shape::Block256 { minimums: false, .. } => blocks256::<V, G, VECS, T, 8, false>(v, tiles, x, y, (ahead, bytes)),
         Shape::Block256 { minimums: true, .. } => blocks256::<V, G, VECS, T, 8, true>(v, tiles, x, y, (ahead, bytes)),
     }
@@ -34,12 +38,7 @@ pub(crate) fn dot<V: ByteDot, const G: usize, const VECS: usize, const T: usize>
 
 /// Ends a chunk: `y = fma(d_a, t, y)`.
 #[inline(always)]
-fn accumulate<V: ByteDot, const G: usize, const VECS: usize>(
-    v: V,
-    scale: f32,
-    t: [V::F; VECS],
-    y: &mut Outputs<G>,
-) {
+fn accumulate<V: ByteDot, const G: usize, const VECS: usize>(v: V, scale: f32, t: [V::F; VECS], y: &mut Outputs<G>) {
     for (i, t) in t.into_iter().enumerate() {
         let y = &mut y[i / V::PARTS][i % V::PARTS * V::LANES..];
         v.store(v.fma(v.splat(scale), t, v.load(y)), y);
@@ -138,7 +137,14 @@ fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const
 
 /// `STEPS` is a quarter of a sub-block's elements.
 #[inline(always)]
-fn blocks256<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const STEPS: usize, const MINIMUMS: bool>(
+fn blocks256<
+    V: ByteDot,
+    const G: usize,
+    const VECS: usize,
+    const T: usize,
+    const STEPS: usize,
+    const MINIMUMS: bool,
+>(
     v: V,
     tiles: &[Tile; G],
     x: [&Chunk; T],

@@ -5,6 +5,7 @@ use core::ops::Range;
 use samebit_numerics::blocks::Format;
 use samebit_numerics::reduce::CHUNK;
 
+use super::FREE_ORDER;
 use super::chains::{Lanes, chains};
 use super::dot::Outputs;
 use crate::packed::PackedMatrix;
@@ -16,7 +17,13 @@ pub(crate) type FloatTile = [[f32; GROUP]; CHUNK];
 
 /// The columns of a group in a range, widened into a tile.
 #[inline(always)]
-pub(crate) fn widen<V: Vector>(v: V, matrix: &PackedMatrix<'_>, group: usize, columns: Range<usize>, to: &mut FloatTile) {
+pub(crate) fn widen<V: Vector>(
+    v: V,
+    matrix: &PackedMatrix<'_>,
+    group: usize,
+    columns: Range<usize>,
+    to: &mut FloatTile,
+) {
     let bytes = matrix.group(group);
     match matrix.format {
         Format::F16 => {
@@ -59,13 +66,28 @@ pub(crate) fn accumulate<V: Vector, const G: usize, const VECS: usize, const T: 
         *b = tile.as_flattened();
     }
     let mut sums = [[v.splat(0.0); VECS]; T];
+    if FREE_ORDER {
+        // One chain through the whole row.
+        for (sums, y) in sums.iter_mut().zip(y.iter()) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = v.load(&y[i / V::PARTS][i % V::PARTS * V::LANES..]);
+            }
+        }
+        y.iter_mut().for_each(|y| *y = [[0.0; GROUP]; G]);
+    }
     chains::<V, f32, G, VECS, T>(v, x, b, GROUP, &mut sums);
     add::<V, G, VECS, T>(v, &sums, y);
 }
 
 /// The same for a single row, from a chunk of `G` groups as it lies, `BYTES` to a number.
 #[inline(always)]
-pub(crate) fn straight<V: Vector, B: Lanes<Raw = [u8; BYTES]>, const G: usize, const VECS: usize, const BYTES: usize>(
+pub(crate) fn straight<
+    V: Vector,
+    B: Lanes<Raw = [u8; BYTES]>,
+    const G: usize,
+    const VECS: usize,
+    const BYTES: usize,
+>(
     v: V,
     weights: [&[u8]; G],
     x: &[f32],
@@ -97,7 +119,11 @@ fn add<V: Vector, const G: usize, const VECS: usize, const T: usize>(
 
 /// A chunk's columns of `T` rows of activations.
 #[inline(always)]
-pub(crate) fn rows<'a, const T: usize>(x: &'a Activations<f32>, first: usize, columns: &Range<usize>) -> [&'a [f32]; T] {
+pub(crate) fn rows<'a, const T: usize>(
+    x: &'a Activations<f32>,
+    first: usize,
+    columns: &Range<usize>,
+) -> [&'a [f32]; T] {
     let mut rows: [&[f32]; T] = [&[]; T];
     for (i, row) in rows.iter_mut().enumerate() {
         *row = &x.values[(first + i) * x.cols..][columns.clone()];

@@ -11,3 +11,6 @@ pub(crate) mod floats;
 pub(crate) mod product;
 pub(crate) mod tile;
 pub(crate) mod unpack;
+
+/// Whether sums may run in whatever order is handiest: for measuring what the order costs, and for nothing else.
+const FREE_ORDER: bool = cfg!(feature = "free-order");

@@ -8,8 +8,8 @@ use samebit_numerics::blocks::{Family, Format};
 use samebit_numerics::reduce::{CHUNK, chunks};
 
 use super::activations::{BytePlanes, QuantizedChunk};
-use super::dot::{Outputs, dot};
 use super::chains::{PackedBrain, PackedHalf, PackedSingle};
+use super::dot::{Outputs, dot};
 use super::floats::{self, FloatTile};
 use super::tile::Tile;
 use super::unpack::{shape, unpack};
@@ -154,8 +154,7 @@ impl Block<'_, '_> {
     /// The packed bytes that will be read after a chunk of some groups.
     #[inline(always)]
     fn ahead<const G: usize>(&self, group: usize, chunk: usize) -> [&[u8]; G] {
-        let (next, chunk) =
-            if chunk + 1 < chunks(self.matrix.cols) { (group, chunk + 1) } else { (group + G, 0) };
+        let (next, chunk) = if chunk + 1 < chunks(self.matrix.cols) { (group, chunk + 1) } else { (group + G, 0) };
         let mut ahead: [&[u8]; G] = [&[]; G];
         for (i, ahead) in ahead.iter_mut().enumerate() {
             *ahead = self.matrix.chunk(next + i, chunk);
