@@ -1,7 +1,7 @@
 //! Vectors of the table's other operations: norms, rotation, attention, softmax, what goes element by element.
 
-use samebit_kernels::Table;
-use samebit_numerics::ops::attention::{Page, Running, Scores};
+use samebit_kernels::{Grid, Heads, PageOf, Table};
+use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::ops::elementwise::Gate;
 use samebit_numerics::ops::rope::Pairing;
 use samebit_numerics::ops::router::Router;
@@ -66,8 +66,18 @@ fn attention(table: &Table<f32>) -> Vec<Vector> {
             let [keys, values] = [(); 2].map(|()| input.values(head_dim * CHUNK));
             let start = visible.start.saturating_sub(chunk * CHUNK).min(CHUNK);
             let end = (visible.end - chunk * CHUNK).min(CHUNK);
-            let page = Page { keys: &keys, values: &values };
-            (table.attend)(&query, page, start..end, how, &mut running, &mut out);
+            let page = PageOf::Full { keys: &keys, values: &values };
+            let mut grid = Grid::new(&mut out, head_dim);
+            let mut heads = Heads {
+                queries: &query,
+                stride: head_dim,
+                group: 1,
+                dim: head_dim,
+                visible: &[start..end],
+                running: core::slice::from_mut(&mut running),
+                out: &mut grid.all(),
+            };
+            (table.attend)(page, how, &mut heads);
         }
         (table.finish)(running, sink, &mut out);
         Digest::new(name).floats(&out).finish()

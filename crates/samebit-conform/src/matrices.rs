@@ -1,6 +1,7 @@
 //! Vectors of the weight formats: to f32 and back, and the product with activations.
 
-use samebit_kernels::{Activations, Table};
+use samebit_kernels::packed::{pack, packed_bytes};
+use samebit_kernels::{Activations, Fast, Grid, PackedMatrix, Pool, Table};
 use samebit_numerics::blocks::{Family, Format};
 use samebit_numerics::ops::matmul::Matrix;
 
@@ -45,16 +46,42 @@ fn of_format(table: &Table<f32>, format: Format) -> [Vector; 3] {
     let mut out = vec![0.0; ROWS * TOKENS];
     let finite = table.activations(&x, TOKENS, cols, &[format], &mut prepared).is_ok();
     if let (true, Some(matrix)) = (finite, Matrix::new(format, ROWS, cols, &bytes)) {
-        // In two parts, as threads would have it.
-        let (first, second) = out.split_at_mut(20 * TOKENS);
-        (table.matmul)(&matrix, 0..20, &prepared, first);
-        (table.matmul)(&matrix, 20..ROWS, &prepared, second);
+        match &table.fast {
+            Some(fast) => packed(fast, &matrix, &x, &mut out),
+            None => {
+                // In two parts, as threads would have it.
+                let (first, second) = out.split_at_mut(20 * TOKENS);
+                (table.matmul)(&matrix, 0..20, &prepared, first);
+                (table.matmul)(&matrix, 20..ROWS, &prepared, second);
+            }
+        }
     }
     [
         Digest::new(format!("quantize/{name}")).raw(&bytes).finish(),
         Digest::new(format!("dequantize/{name}")).floats(&weights).finish(),
         Digest::new(format!("matmul/{name}")).floats(&out).finish(),
     ]
+}
+
+/// The product with packed weights, outputs in the reference's order.
+fn packed(fast: &Fast<f32>, matrix: &Matrix<'_>, x: &[f32], out: &mut [f32]) {
+    let Matrix { format, rows, cols, .. } = *matrix;
+    let mut bytes = vec![0; packed_bytes(format, rows, cols)];
+    pack(matrix, 0, &mut bytes);
+    let weights = PackedMatrix { format, rows, cols, bytes: &bytes };
+    let pool = Pool::new(1);
+    let mut prepared = Activations::default();
+    let ready = fast.activations(&pool, x, cols, &[format], f32::is_finite, &mut prepared);
+    let mut by_token = vec![0.0; out.len()];
+    if ready.is_ok() {
+        pool.columns([Grid::new(&mut by_token, rows)], 16, |_, mut columns| {
+            fast.product(&weights, &prepared, None, &mut columns);
+        });
+    }
+    let tokens = by_token.len() / rows;
+    for (output, values) in out.chunks_exact_mut(tokens).enumerate() {
+        values.iter_mut().enumerate().for_each(|(token, value)| *value = by_token[token * rows + output]);
+    }
 }
 
 /// The 16-bit activations: scales, and the integers as they are.

@@ -1,18 +1,19 @@
-//! The engine: one request at a time, from prompt tokens to generated ones.
+//! The engine: a model, how it is run, and what may be asked of it.
 //!
-//! Knows prefill, decode and when to stop; nothing of text, files or time.
+//! Knows options and bounds; how an answer comes about is `answer.rs`. Nothing of text, files or time.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use samebit_gguf::Gguf;
-use samebit_kernels::{Isa, Numerics, float_env};
+use samebit_kernels::{Isa, Numerics, Pool, Table};
 use samebit_model::{KvType, Model};
 
-use crate::digest::LogitsDigest;
+use crate::answer::{Answer, Manner, Rules};
 use crate::error::EngineError;
-use crate::sampler::{Sampler, SamplerConfig};
+use crate::request::{Event, Generation, Request};
 use crate::sequence::{self, Sequence, TraceFn};
+use crate::session::Session;
 
 /// How a model is run. Only `numerics` and `kv` may change any bit (and `context`, for models with LongRoPE factors).
 #[derive(Clone, Debug)]
@@ -25,13 +26,19 @@ pub struct EngineOptions {
     pub isa: Isa,
     /// Threads.
     pub threads: usize,
-    /// Most tokens of a prefill pass.
+    /// Most tokens of a pass.
     pub ubatch: usize,
     /// Without a cache everything is computed anew for each token: slow, and the simplest oracle there is.
     pub kv_cache: bool,
     /// Positions of the context; 0 is the model's own.
     pub context: usize,
+    /// Most tokens to guess ahead of the one that is due, from what the text had before; 0 is none. Guesses are verified in
+    /// one pass, at most [`MOST_DRAFTED`] of them.
+    pub speculation: usize,
 }
+
+/// Most tokens of one guess: each costs a row of logits.
+pub const MOST_DRAFTED: usize = 64;
 
 impl Default for EngineOptions {
     fn default() -> Self {
@@ -43,68 +50,9 @@ impl Default for EngineOptions {
             ubatch: 512,
             kv_cache: true,
             context: 0,
+            speculation: 0,
         }
     }
-}
-
-/// What to generate.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Most tokens to generate; the context bounds them too.
-    pub max_tokens: usize,
-    /// How tokens are chosen.
-    pub sampler: SamplerConfig,
-    /// Tokens that end the generation; the one that did is part of it.
-    pub stop_tokens: Vec<u32>,
-    /// Go on after such a token.
-    pub ignore_eos: bool,
-}
-
-/// What happens while a request runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// So many of the prompt's tokens have been taken in.
-    Prefill {
-        /// Tokens done.
-        done: usize,
-        /// Tokens of the prompt.
-        total: usize,
-    },
-    /// A token was chosen.
-    Token(u32),
-}
-
-/// Why a generation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// A stop token was chosen.
-    Stop,
-    /// The bound on tokens, or the context, was reached.
-    Length,
-    /// The caller broke it off.
-    Cancelled,
-}
-
-impl Finish {
-    /// The name in records: `stop`, `length`, `cancelled`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Length => "length",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// What was generated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Generation {
-    /// The tokens, a stop token included.
-    pub tokens: Vec<u32>,
-    /// Why it ended.
-    pub finish: Finish,
-    /// See [`LogitsDigest`].
-    pub logits_digest: String,
 }
 
 /// Elements of the widest activation of a pass.
@@ -115,20 +63,37 @@ const MOST_ACTIVATIONS: usize = 1 << 24;
 pub struct Engine {
     model: Arc<Model>,
     options: EngineOptions,
+    /// One for all sequences.
+    pool: Pool,
 }
 
 impl Engine {
-    /// Loads a model; its matrices stay in the file.
+    /// Loads a model; its matrices stay in the file until [`Engine::prepare`] or the first sequence.
     ///
     /// # Errors
     /// A file that is no model which can run here.
     pub fn load(gguf: Gguf, options: &EngineOptions) -> Result<Self, EngineError> {
-        Ok(Self { model: Arc::new(Model::load(gguf)?), options: options.clone() })
+        let pool = Pool::new(options.threads);
+        Ok(Self { model: Arc::new(Model::load(gguf)?), options: options.clone(), pool })
+    }
+
+    /// Puts the weights into the form that the instruction set wants, where it wants another than the file's, on all threads.
+    /// The first sequence would do it otherwise. Tells `progress` how many bytes of how many are done.
+    pub fn prepare(&self, progress: &mut dyn FnMut(usize, usize)) {
+        let wanted = match self.options.numerics {
+            Numerics::F64 => false,
+            mode => Table::single(self.options.isa, mode).fast.is_some(),
+        };
+        if wanted {
+            self.model.pack(&self.pool, progress);
+        }
     }
 
     /// The same model run in another way; nothing is loaded again.
     pub fn with_options(&self, options: &EngineOptions) -> Self {
-        Self { model: Arc::clone(&self.model), options: options.clone() }
+        let same = options.threads == self.options.threads;
+        let pool = if same { self.pool.clone() } else { Pool::new(options.threads) };
+        Self { model: Arc::clone(&self.model), options: options.clone(), pool }
     }
 
     /// The model.
@@ -166,63 +131,18 @@ impl Engine {
         listener: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<Generation, EngineError> {
         self.check_prompt(prompt)?;
-        let mut sampler = Sampler::new(&request.sampler, self.vocab_size())?;
-        prompt.iter().for_each(|&token| sampler.accept(token));
-        let mut sequence = self.sequence();
-        let mut digest = LogitsDigest::default();
-        let mut all = prompt.to_vec();
-        let bound = request.max_tokens.min(self.context() - prompt.len());
-        let mut finish = Finish::Length;
-        let mut new = 0;
-        while all.len() - prompt.len() < bound {
-            let Some(logits) = self.advance(&mut *sequence, &all, new, listener)? else {
-                finish = Finish::Cancelled;
-                break;
-            };
-            digest.row(&logits);
-            let token = float_env::with_default(|| sampler.sample(&logits, all.len()))?;
-            sampler.accept(token);
-            new = all.len();
-            all.push(token);
-            if listener(Event::Token(token)).is_break() {
-                finish = Finish::Cancelled;
-                break;
-            }
-            if request.stop_tokens.contains(&token) && !request.ignore_eos {
-                finish = Finish::Stop;
-                break;
-            }
-        }
-        Ok(Generation { tokens: all.split_off(prompt.len()), finish, logits_digest: digest.hex() })
+        let manner = Manner {
+            most_drafted: self.options.speculation.min(MOST_DRAFTED),
+            kv_cache: self.options.kv_cache,
+            rules: Rules::EXACT,
+        };
+        let answer = Answer::new(prompt, request, self.context(), self.vocab_size(), manner)?;
+        answer.run(&mut self.session(), listener)
     }
 
-    /// Logits after all of `tokens`, of which those from `new` on are not in the cache; `None` if broken off.
-    fn advance(
-        &self,
-        sequence: &mut dyn Sequence,
-        tokens: &[u32],
-        new: usize,
-        listener: &mut dyn FnMut(Event) -> ControlFlow<()>,
-    ) -> Result<Option<Vec<f32>>, EngineError> {
-        let prompt = new == 0;
-        let mut done = new;
-        if !self.options.kv_cache {
-            sequence.truncate(0);
-            done = 0;
-        }
-        loop {
-            let piece = &tokens[done..tokens.len().min(done + self.ubatch())];
-            let last = done + piece.len() == tokens.len();
-            let wanted = if last { &[piece.len() - 1][..] } else { &[] };
-            let logits = sequence.pass(piece, wanted, None)?;
-            done += piece.len();
-            if prompt && listener(Event::Prefill { done, total: tokens.len() }).is_break() {
-                return Ok(None);
-            }
-            if last {
-                return Ok(Some(logits));
-            }
-        }
+    /// A new, empty sequence for a caller that chooses the tokens. `kv_cache` and `speculation` mean nothing to it.
+    pub fn session(&self) -> Session {
+        Session::new(self.sequence(), self.ubatch(), self.context())
     }
 
     /// The logits that follow the prompt's tokens up to and including `position`.
@@ -239,7 +159,9 @@ impl Engine {
         if position >= prompt.len() {
             return Err(EngineError::Position { position, tokens: prompt.len() });
         }
-        let logits = self.advance(&mut *self.sequence(), &prompt[..=position], 0, listener)?;
+        let total = position + 1;
+        let mut progress = |done| listener(Event::Prefill { done, total });
+        let logits = self.session().feed(&prompt[..total], 1, &mut progress)?;
         Ok(logits.unwrap_or_default())
     }
 
@@ -261,7 +183,7 @@ impl Engine {
     }
 
     fn sequence(&self) -> Box<dyn Sequence> {
-        sequence::new(&self.model, &self.options, self.context())
+        sequence::new(&self.model, &self.options, &self.pool, self.context())
     }
 
     fn check_prompt(&self, prompt: &[u32]) -> Result<(), EngineError> {

@@ -1,14 +1,13 @@
 //! One sequence on its way through a model: its cache, and the passes that extend it.
 //!
-//! Knows how a run of tokens is cut into micro-batches; nothing of sampling. The precision of the pass ends here: logits
-//! leave as binary32.
+//! Knows one pass at a time; nothing of sampling. The precision of the pass ends here: logits leave as binary32.
 
 use std::sync::Arc;
 
 use samebit_kernels::{Numerics, Pool, Table, float_env};
 use samebit_model::forward::Real;
 use samebit_model::tap::NoTap;
-use samebit_model::{Cache, ForwardError, Model, Row, Runner, Tap};
+use samebit_model::{Cache, ForwardError, KvType, Model, Row, Runner, Tap};
 
 use crate::engine::EngineOptions;
 
@@ -36,23 +35,20 @@ struct Typed<R: 'static> {
 }
 
 impl<R: Real> Typed<R> {
-    fn new(model: &Arc<Model>, table: Table<R>, options: &EngineOptions, context: usize) -> Self {
+    fn new(model: &Arc<Model>, table: Table<R>, kv: KvType, pool: &Pool, context: usize) -> Self {
         let config = model.config();
-        let cache = Cache::new(options.kv, config.layers, config.kv_heads, config.head_dim);
-        let runner = Runner::new(Arc::clone(model), table, Pool::new(options.threads), context);
+        let cache = Cache::new(kv, config.layers, config.kv_heads, config.head_dim);
+        let runner = Runner::new(Arc::clone(model), table, pool.clone(), context);
         Self { runner, caches: [cache] }
     }
 }
 
-/// A new, empty sequence.
-pub(crate) fn new(model: &Arc<Model>, options: &EngineOptions, context: usize) -> Box<dyn Sequence> {
+/// A new, empty sequence whose work is shared out over `pool`.
+pub(crate) fn new(model: &Arc<Model>, options: &EngineOptions, pool: &Pool, context: usize) -> Box<dyn Sequence> {
     match options.numerics {
-        Numerics::F64 => {
-            // Everything in binary64, the cache too.
-            let options = EngineOptions { kv: samebit_model::KvType::F32, ..options.clone() };
-            Box::new(Typed::new(model, Table::double(), &options, context))
-        }
-        mode => Box::new(Typed::new(model, Table::single(options.isa, mode), options, context)),
+        // Everything in binary64, the cache too.
+        Numerics::F64 => Box::new(Typed::new(model, Table::double(), KvType::F32, pool, context)),
+        mode => Box::new(Typed::new(model, Table::single(options.isa, mode), options.kv, pool, context)),
     }
 }
 

@@ -16,6 +16,20 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
+    /// Gives the whole pages of a range back to the system; they are read from the file anew when they are needed.
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code, reason = "the system is told that pages may go")]
+    pub(crate) fn release(&self, start: usize, len: usize) {
+        if let Backing::Mapped(map) = self {
+            // SAFETY: the mapping is of a file, shared and read-only: its pages come back with the same bytes.
+            // A refusal means only that more memory stays in use.
+            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len) };
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn release(&self, _: usize, _: usize) {}
+
     /// Maps a regular file; where the system has no mappings (WASI), reads it.
     pub(crate) fn map(path: &Path) -> Result<Backing, ErrorKind> {
         let open = |source: io::Error| ErrorKind::Io { doing: "open", source };

@@ -11,6 +11,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// The same with VNNI: dot products of bytes.
+    Avx512Vnni,
     /// AArch64, whose baseline has NEON and a fused multiply-add.
     Neon,
 }
@@ -19,7 +21,7 @@ pub enum Isa {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IsaError {
     /// No instruction set of that name.
-    #[error("unknown instruction set `{0}`: use native, reference, avx2, avx512 or neon")]
+    #[error("unknown instruction set `{0}`: use native, reference, avx2, avx512, avx512vnni or neon")]
     Unknown(String),
     /// The CPU cannot run it.
     #[error("this CPU has no {0}: use native, or one of {1}")]
@@ -28,7 +30,7 @@ pub enum IsaError {
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Self; 4] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Neon];
+    pub const ALL: [Self; 5] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Neon];
 
     /// The name that `--isa` takes.
     pub fn name(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Isa {
             Self::Reference => "reference",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
         }
     }
@@ -45,7 +48,11 @@ impl Isa {
         match self {
             Self::Reference => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                std::is_x86_feature_detected!("avx2")
+                    && std::is_x86_feature_detected!("fma")
+                    && std::is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_supported()
@@ -54,6 +61,8 @@ impl Isa {
                     && std::is_x86_feature_detected!("avx512dq")
                     && std::is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Self::Avx512.is_supported() && std::is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
             #[allow(unreachable_patterns)]

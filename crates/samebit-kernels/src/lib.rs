@@ -4,11 +4,15 @@
 //! Whatever is here equals the reference bit for bit, or it is a defect.
 
 pub mod arch;
+mod fast;
 pub mod float_env;
 pub mod isa;
+pub mod packed;
 pub mod pool;
 pub mod table;
+mod vector;
 
 pub use isa::Isa;
-pub use pool::Pool;
-pub use table::{Activations, Numerics, Table};
+pub use packed::PackedMatrix;
+pub use pool::{Columns, Grid, Pool};
+pub use table::{Activations, Fast, Heads, Numerics, PageOf, Table};

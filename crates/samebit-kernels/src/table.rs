@@ -2,20 +2,27 @@
 //!
 //! Knows which function serves which mode; the functions are the reference's, or an instruction set's instance of them.
 
+use core::cell::RefCell;
 use core::ops::Range;
 use core::str::FromStr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use samebit_numerics::activations::{NonFinite, Quantized};
 use samebit_numerics::blocks::{Family, Format};
-use samebit_numerics::ops::attention::{Page, Running, Scores};
+use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::ops::elementwise::Gate;
 use samebit_numerics::ops::matmul::Matrix;
 use samebit_numerics::ops::rope::Pairing;
 use samebit_numerics::ops::router::Router;
 use samebit_numerics::ops::study::Quantized8;
+use samebit_numerics::reduce::chunks;
 
 use crate::Isa;
 use crate::arch;
+use crate::fast::activations::{BytePlanes, QuantizedChunk};
+use crate::fast::product::Scratch;
+use crate::packed::PackedMatrix;
+use crate::pool::{Columns, Pool};
 
 /// The precision mode. All share one forward pass; only `V1` is what samebit promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,12 +71,87 @@ pub struct Activations<R> {
     pub values: Vec<R>,
     /// v1's integers, where a quantised matrix asks for them.
     pub quantized: Quantized,
+    /// The same integers as the fast product reads them, `tokens × chunks(cols)`.
+    pub(crate) bytes: Vec<QuantizedChunk<BytePlanes>>,
     /// The a8 mode's: rounded to the float weights' type, per 32, per 256.
     pub(crate) eight_bit: [Quantized8; 2],
 }
 
-/// The shape of `attention::attend`.
-type Attend<R> = fn(&[R], Page<'_, R>, Range<usize>, Scores, &mut Running<R>, &mut [R]);
+/// One page of one key/value head, as the cache holds it. Keys lie element by element (`head_dim × 256`), values position
+/// by position (`256 × head_dim`).
+#[derive(Clone, Copy, Debug)]
+pub enum PageOf<'a, R> {
+    /// In the pass's own precision.
+    Full {
+        /// Keys.
+        keys: &'a [R],
+        /// Values.
+        values: &'a [R],
+    },
+    /// As binary16.
+    Half {
+        /// Keys.
+        keys: &'a [u16],
+        /// Values.
+        values: &'a [u16],
+    },
+}
+
+/// The query heads that share a key/value head, for a run of rows of a batch, and what they have of attention so far.
+#[derive(Debug)]
+pub struct Heads<'a, 'b, R> {
+    /// Queries; a row's heads of this group lie together, from `row · stride` on.
+    pub queries: &'a [R],
+    /// Elements from one row's queries to the next one's.
+    pub stride: usize,
+    /// Query heads of a row.
+    pub group: usize,
+    /// Elements of a head.
+    pub dim: usize,
+    /// Which keys of the page each row sees.
+    pub visible: &'a [Range<usize>],
+    /// `rows × group`.
+    pub running: &'a mut [Running<R>],
+    /// Columns of `group × dim` elements.
+    pub out: &'a mut Columns<'b, R>,
+}
+
+impl<'a, R> Heads<'a, '_, R> {
+    /// Query heads of all rows.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Query number `index`.
+    #[inline(always)]
+    pub fn query(&self, index: usize) -> &'a [R] {
+        &self.queries[index / self.group * self.stride + index % self.group * self.dim..][..self.dim]
+    }
+
+    /// The keys that it sees.
+    #[inline(always)]
+    pub fn visible(&self, index: usize) -> Range<usize> {
+        self.visible[index / self.group].clone()
+    }
+
+    /// What it has of maximum and denominator.
+    #[inline(always)]
+    pub fn running(&mut self, index: usize) -> &mut Running<R> {
+        &mut self.running[index]
+    }
+
+    /// What it has of weighted values.
+    #[inline(always)]
+    pub fn out(&mut self, index: usize) -> &mut [R] {
+        &mut self.out.row(index / self.group)[index % self.group * self.dim..][..self.dim]
+    }
+}
+
+/// Attends to the visible keys of a page.
+type Attend<R> = fn(PageOf<'_, R>, Scores, &mut Heads<'_, '_, R>);
+/// The shape of `attention::merge`: a chunk, its weighted values, what came before, its weighted values.
+type Merge<R> = fn(Running<R>, &[R], &mut Running<R>, &mut [R]);
 /// The shape of `norm::layer_norm`: row, weight, bias, ε, output.
 type LayerNorm<R> = fn(&[R], &[f32], &[f32], f32, &mut [R]);
 type MatMul<R> = fn(&Matrix<'_>, Range<usize>, &Activations<R>, &mut [R]);
@@ -90,8 +172,10 @@ pub struct Table<R: 'static> {
     pub layer_norm: LayerNorm<R>,
     /// `ops::rope::rotate`.
     pub rotate: fn(&mut [R], Pairing, &[R], &[R]),
-    /// `ops::attention::attend`.
+    /// `ops::attention::attend` for each of the heads.
     pub attend: Attend<R>,
+    /// `ops::attention::merge`.
+    pub merge: Merge<R>,
     /// `ops::attention::finish`.
     pub finish: fn(Running<R>, Option<f32>, &mut [R]),
     /// `ops::softmax::softmax`.
@@ -114,6 +198,81 @@ pub struct Table<R: 'static> {
     pub widen: fn(&[u16], &mut [R]),
     /// R to half precision, to nearest even; overflow gives infinity, which the caller must look for.
     pub narrow: fn(&[R], &mut [u16]),
+    /// The product with packed weights, where the instruction set has one.
+    pub fast: Option<Fast<R>>,
+}
+
+/// What an instruction set does better than by its instance of the reference: the same bits, from packed weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Fast<R: 'static> {
+    pub(crate) quantize: fn(&[R], &mut [QuantizedChunk<BytePlanes>]) -> bool,
+    pub(crate) product: Product<R>,
+}
+
+type Product<R> = fn(&PackedMatrix<'_>, &Activations<R>, Option<&[f32]>, &mut Columns<'_, R>, &mut Scratch) -> bool;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch::new()));
+}
+
+impl<R: Copy + Default + Send + Sync> Fast<R> {
+    /// Takes `tokens` rows of `cols` activations and makes ready what matrices of `formats` need of them; `pool` shares the
+    /// rows.
+    ///
+    /// # Errors
+    /// The first value that is infinite or NaN, by `finite`.
+    pub fn activations(
+        &self,
+        pool: &Pool,
+        x: &[R],
+        cols: usize,
+        formats: &[Format],
+        finite: impl Fn(R) -> bool,
+        into: &mut Activations<R>,
+    ) -> Result<(), NonFinite> {
+        (into.tokens, into.cols) = (x.len() / cols, cols);
+        let float = formats.iter().any(|f| f.family() == Family::Float);
+        let mut sound = true;
+        if float {
+            into.values.clear();
+            into.values.extend_from_slice(x);
+            sound = x.iter().all(|&v| finite(v));
+        }
+        if formats.iter().any(|f| f.family() != Family::Float) {
+            let per_row = chunks(cols);
+            into.bytes.resize(into.tokens * per_row, QuantizedChunk::default());
+            let broken = AtomicBool::new(false);
+            pool.fill(&mut into.bytes, per_row, |first, part| {
+                for (row, out) in (first..).zip(part.chunks_exact_mut(per_row)) {
+                    if !(self.quantize)(&x[row * cols..(row + 1) * cols], out) {
+                        broken.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+            sound &= !broken.into_inner();
+        }
+        match x.iter().position(|&v| !sound && !finite(v)) {
+            None => Ok(()),
+            Some(at) => Err(NonFinite { row: at / cols, index: at % cols }),
+        }
+    }
+
+    /// The columns of `out` for every row of `x`: products, plus `bias`, which has one number for each row of the matrix.
+    /// Whether all are finite.
+    ///
+    /// # Panics
+    /// If sizes do not fit, if `out` does not begin with a whole group of sixteen, or if `x` was not made ready for the
+    /// matrix's format.
+    pub fn product(
+        &self,
+        matrix: &PackedMatrix<'_>,
+        x: &Activations<R>,
+        bias: Option<&[f32]>,
+        out: &mut Columns<'_, R>,
+    ) -> bool {
+        assert!(matrix.cols == x.cols && out.rows() == x.tokens, "product: activations do not fit");
+        SCRATCH.with_borrow_mut(|scratch| (self.product)(matrix, x, bias, out, scratch))
+    }
 }
 
 impl<R: Copy + Default> Table<R> {

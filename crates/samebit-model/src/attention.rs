@@ -4,15 +4,20 @@
 
 use core::ops::Range;
 
-use samebit_kernels::Table;
+use samebit_kernels::{Columns, Grid, Heads, Table};
 use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::reduce::CHUNK;
 
-use crate::cache::{Cache, Conversions, PageBuffer};
+use crate::cache::Cache;
 use crate::error::ForwardError;
-use crate::forward::{Real, Row, Runner, check_finite, place};
+use crate::forward::{Real, Room, Row, Runner, check_finite, columns, place};
 use crate::tap::Tap;
 use crate::weights::{Layer, Projections};
+
+/// Query heads that a unit of work has, about; one row has what it has.
+const UNIT: usize = 48;
+/// Query heads of a unit that need no memory of their own.
+const FEW: usize = 64;
 
 /// What every unit of a layer's attention shares.
 struct Pass<'a, R: 'static> {
@@ -26,56 +31,59 @@ struct Pass<'a, R: 'static> {
     queries: &'a [R],
     caches: &'a [Cache<R>],
     table: &'a Table<R>,
-    convert: Conversions<R>,
 }
 
 impl<R: Real> Runner<R> {
-    /// Attention of all rows, `rows × heads · head size`, before the output matrix.
+    /// Attention of all rows, from queries, keys and values to `mixed`, `rows × heads · head size`.
     pub(crate) fn attention(
-        &mut self,
+        &self,
         index: usize,
         layer: &Layer,
-        x: &[R],
         rows: &[Row],
         caches: &mut [Cache<R>],
+        room: &mut Room<R>,
         tap: &mut dyn Tap<R>,
-    ) -> Result<Vec<R>, ForwardError> {
-        let [mut queries, mut keys, values] = self.project(layer, x, rows)?;
+    ) -> Result<(), ForwardError> {
         let config = self.model.config();
         let (key_width, query_width) = (config.kv_heads * config.head_dim, config.heads * config.head_dim);
-        tap.tensor("Qcur", Some(index), query_width, &queries);
-        tap.tensor("Kcur", Some(index), key_width, &keys);
-        tap.tensor("Vcur", Some(index), key_width, &values);
+        let Room { queries, keys, values, projected: spare, mixed, parts, .. } = room;
+        tap.tensor("Qcur", Some(index), query_width, queries);
+        tap.tensor("Kcur", Some(index), key_width, keys);
+        tap.tensor("Vcur", Some(index), key_width, values);
         for (what, tensor, heads, norm, width) in [
-            ("Qcur", "attn_q_norm", &mut queries, &layer.query_norm, query_width),
-            ("Kcur", "attn_k_norm", &mut keys, &layer.key_norm, key_width),
+            ("Qcur", "attn_q_norm", &mut *queries, &layer.query_norm, query_width),
+            ("Kcur", "attn_k_norm", &mut *keys, &layer.key_norm, key_width),
         ] {
             if let Some(norm) = norm {
-                *heads = self.rms_norm(heads, norm, rows, || place(index, tensor))?;
+                self.rms_norm(heads, norm, rows, spare, || place(index, tensor))?;
+                core::mem::swap(heads, spare);
                 tap.tensor(&format!("{what}_normed"), Some(index), width, heads);
             }
             self.rotate(index, heads, rows, width);
             tap.tensor(&format!("{what}_rope"), Some(index), width, heads);
         }
-        self.remember(index, &keys, &values, rows, caches)?;
-        let out = self.attend(index, layer, &queries, rows, caches);
-        check_finite(&out, rows, || place(index, "attention"))?;
-        tap.tensor("kqv_out", Some(index), query_width, &out);
-        Ok(out)
+        self.remember(index, keys, values, rows, caches)?;
+        self.attend(index, layer, queries, rows, caches, mixed, parts);
+        check_finite(mixed, rows, || place(index, "attention"))?;
+        tap.tensor("kqv_out", Some(index), query_width, mixed);
+        Ok(())
     }
 
     /// Queries, keys and values of all rows.
-    fn project(&mut self, layer: &Layer, x: &[R], rows: &[Row]) -> Result<[Vec<R>; 3], ForwardError> {
+    pub(crate) fn project(&self, layer: &Layer, rows: &[Row], room: &mut Room<R>) -> Result<(), ForwardError> {
+        let Room { normed, queries, keys, values, projected, activations, .. } = room;
         match &layer.projections {
-            Projections::Separate { query, key, value } => self.linear([(query, 0), (key, 0), (value, 0)], x, rows),
+            Projections::Separate { query, key, value } => {
+                self.linear([(query, 0), (key, 0), (value, 0)], normed, rows, [queries, keys, values], activations)
+            }
             Projections::Fused(all) => {
-                let [all] = self.linear([(all, 0)], x, rows)?;
+                self.linear([(all, 0)], normed, rows, [projected], activations)?;
                 let config = self.model.config();
                 let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-                let columns = |range: Range<usize>| -> Vec<R> {
-                    all.chunks_exact(q + 2 * kv).flat_map(|row| &row[range.clone()]).copied().collect()
-                };
-                Ok([columns(0..q), columns(q..q + kv), columns(q + kv..q + 2 * kv)])
+                for (range, to) in [(0..q, queries), (q..q + kv, keys), (q + kv..q + 2 * kv, values)] {
+                    columns(projected, q + 2 * kv, range, to);
+                }
+                Ok(())
             }
         }
     }
@@ -84,12 +92,12 @@ impl<R: Real> Runner<R> {
     fn rotate(&self, layer: usize, heads: &mut [R], rows: &[Row], width: usize) {
         let config = self.model.config();
         let rope = self.ropes.of_layer(config.windows[layer].is_some());
-        for (row, heads) in rows.iter().zip(heads.chunks_exact_mut(width)) {
-            let (cos, sin) = rope.at(row.position);
+        self.pool.rows([Grid::new(heads, width)], |row, [heads]| {
+            let (cos, sin) = rope.at(rows[row].position);
             for head in heads.chunks_exact_mut(config.head_dim) {
                 (self.table.rotate)(head, config.architecture.pairing, cos, sin);
             }
-        }
+        });
     }
 
     /// Keys and values into the rows' caches.
@@ -115,7 +123,16 @@ impl<R: Real> Runner<R> {
         Ok(())
     }
 
-    fn attend(&self, index: usize, layer: &Layer, queries: &[R], rows: &[Row], caches: &[Cache<R>]) -> Vec<R> {
+    fn attend(
+        &self,
+        index: usize,
+        layer: &Layer,
+        queries: &[R],
+        rows: &[Row],
+        caches: &[Cache<R>],
+        out: &mut Vec<R>,
+        parts: &mut Vec<Part<R>>,
+    ) {
         let config = self.model.config();
         let pass = Pass {
             layer: index,
@@ -128,65 +145,117 @@ impl<R: Real> Runner<R> {
             queries,
             caches,
             table: &self.table,
-            convert: self.conversions(),
         };
-        // A unit is one key/value head's queries of one row; units of one head lie together and share its pages.
-        let unit = pass.group * pass.head_dim;
-        let mut by_head = vec![R::default(); queries.len()];
-        self.pool.fill(&mut by_head, unit, |first, part| pass.units(first, part));
-        let mut out = vec![R::default(); queries.len()];
-        for (slot, values) in by_head.chunks_exact(unit).enumerate() {
-            let (head, row) = (slot / rows.len(), slot % rows.len());
-            out[(row * config.kv_heads + head) * unit..][..unit].copy_from_slice(values);
+        out.resize(queries.len(), R::default());
+        if rows.len() == 1 && self.pool.threads() > 1 && pass.pages(&(0..1)).len() > 1 {
+            return self.attend_by_pages(&pass, out, parts);
         }
-        out
+        let grid = Grid::new(out, config.heads * config.head_dim);
+        // A unit is one key/value head's queries of a few rows, which share its pages.
+        let height = (UNIT / pass.group).max(1);
+        self.pool.blocks(grid, pass.group * pass.head_dim, height, |first, block| pass.unit(first, block));
+    }
+
+    /// Attention of a single row with threads to spare: each page on its own, then merged in their order, as they would have
+    /// been one after the other.
+    fn attend_by_pages(&self, pass: &Pass<'_, R>, out: &mut [R], parts: &mut Vec<Part<R>>) {
+        let (dim, group, kv_heads) = (pass.head_dim, pass.group, self.model.config().kv_heads);
+        let pages = pass.pages(&(0..1));
+        parts.resize_with(pages.len() * kv_heads, Part::default);
+        self.pool.fill(parts, 1, |index, parts| {
+            for (index, part) in (index..).zip(parts) {
+                part.running.clear();
+                part.running.resize(group, Running::default());
+                part.values.resize(group * dim, R::default());
+                let (head, page) = (index % kv_heads, pages.start + index / kv_heads);
+                let mut grid = Grid::new(&mut part.values, group * dim);
+                pass.page(0..1, head, page, &mut part.running, &mut grid.all());
+            }
+        });
+        for (head, out) in out.chunks_exact_mut(group * dim).enumerate() {
+            for (g, out) in out.chunks_exact_mut(dim).enumerate() {
+                let mut running = Running::default();
+                for part in parts.iter().skip(head).step_by(kv_heads) {
+                    (self.table.merge)(part.running[g], &part.values[g * dim..(g + 1) * dim], &mut running, out);
+                }
+                (self.table.finish)(running, pass.sink(head, g), out);
+            }
+        }
+    }
+}
+
+/// One page's attention of one key/value head's queries, on its own.
+#[derive(Debug)]
+pub(crate) struct Part<R> {
+    running: Vec<Running<R>>,
+    values: Vec<R>,
+}
+
+impl<R> Default for Part<R> {
+    fn default() -> Self {
+        Self { running: Vec::new(), values: Vec::new() }
     }
 }
 
 impl<R: Real> Pass<'_, R> {
-    /// Fills a run of units, cut where the key/value head or the cache changes.
-    fn units(&self, first: usize, out: &mut [R]) {
-        let unit = self.group * self.head_dim;
-        let (mut slot, end) = (first, first + out.len() / unit);
-        while slot < end {
-            let (head, row) = (slot / self.rows.len(), slot % self.rows.len());
-            let same = |&next: &usize| {
-                next / self.rows.len() == head && self.rows[next % self.rows.len()].cache == self.rows[row].cache
-            };
-            let count = (slot..end).take_while(same).count();
-            self.run_of_rows(head, row..row + count, &mut out[(slot - first) * unit..(slot - first + count) * unit]);
-            slot += count;
+    /// The rows of a block, cut where the cache changes.
+    fn unit(&self, first: usize, mut out: Columns<'_, R>) {
+        let mut row = first;
+        let end = first + out.rows();
+        while row < end {
+            let cache = self.rows[row].cache;
+            let count = self.rows[row..end].iter().take_while(|row| row.cache == cache).count();
+            self.run_of_rows(row..row + count, &mut out.rows_from(row - first, count));
+            row += count;
         }
     }
 
-    /// The queries of one key/value head for rows of one cache: page by page, so that each is widened once.
-    fn run_of_rows(&self, head: usize, rows: Range<usize>, out: &mut [R]) {
-        let (dim, unit) = (self.head_dim, self.group * self.head_dim);
-        let cache = &self.caches[self.rows[rows.start].cache];
-        let mut buffer = PageBuffer::default();
-        let mut running = vec![Running::<R>::default(); rows.len() * self.group];
-        let positions = rows.clone().map(|r| self.visible(r));
-        let (from, to) = positions.fold((usize::MAX, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
-        for page in from / CHUNK..to.div_ceil(CHUNK) {
-            let chunk = cache.page(self.layer, head, page, self.convert, &mut buffer);
-            for (i, row) in rows.clone().enumerate() {
-                let visible = in_page(self.visible(row), page);
-                let query = &self.queries[row * self.query_width() + head * unit..][..unit];
-                for g in 0..self.group {
-                    let out = &mut out[i * unit + g * dim..][..dim];
-                    let running = &mut running[i * self.group + g];
-                    (self.table.attend)(&query[g * dim..][..dim], chunk, visible.clone(), self.scores, running, out);
-                }
+    /// The queries of one key/value head for rows of one cache, page by page.
+    fn run_of_rows(&self, rows: Range<usize>, out: &mut Columns<'_, R>) {
+        let dim = self.head_dim;
+        let head = out.range().start / (self.group * dim);
+        let (mut few, mut many) = ([Running::default(); FEW], Vec::new());
+        let heads = rows.len() * self.group;
+        let running = match few.get_mut(..heads) {
+            Some(running) => running,
+            None => {
+                many.resize(heads, Running::default());
+                &mut many[..]
             }
+        };
+        for page in self.pages(&rows) {
+            self.page(rows.clone(), head, page, running, out);
         }
-        for (slot, (running, out)) in running.into_iter().zip(out.chunks_exact_mut(dim)).enumerate() {
-            let sink = self.sinks.map(|s| s[head * self.group + slot % self.group]);
-            (self.table.finish)(running, sink, out);
+        for (slot, running) in running.iter().enumerate() {
+            let (row, g) = (slot / self.group, slot % self.group);
+            (self.table.finish)(*running, self.sink(head, g), &mut out.row(row)[g * dim..(g + 1) * dim]);
         }
     }
 
-    fn query_width(&self) -> usize {
-        self.queries.len() / self.rows.len()
+    /// One page for the queries of one key/value head of rows of one cache.
+    fn page(&self, rows: Range<usize>, head: usize, page: usize, running: &mut [Running<R>], out: &mut Columns<'_, R>) {
+        let stride = self.queries.len() / self.rows.len();
+        let queries = &self.queries[rows.start * stride + head * self.group * self.head_dim..];
+        let cache = &self.caches[self.rows[rows.start].cache];
+        let mut visible = [const { 0..0 }; UNIT];
+        let visible = &mut visible[..rows.len()];
+        for (visible, row) in visible.iter_mut().zip(rows) {
+            *visible = in_page(self.visible(row), page);
+        }
+        let mut heads = Heads { queries, stride, group: self.group, dim: self.head_dim, visible, running, out };
+        (self.table.attend)(cache.page(self.layer, head, page), self.scores, &mut heads);
+    }
+
+    /// The sink of a query head, if it has one.
+    fn sink(&self, head: usize, g: usize) -> Option<f32> {
+        self.sinks.map(|sinks| sinks[head * self.group + g])
+    }
+
+    /// The pages that rows of one cache see.
+    fn pages(&self, rows: &Range<usize>) -> Range<usize> {
+        let positions = rows.clone().map(|row| self.visible(row));
+        let (from, to) = positions.fold((usize::MAX, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
+        from / CHUNK..to.div_ceil(CHUNK)
     }
 
     /// Absolute positions that a row sees.

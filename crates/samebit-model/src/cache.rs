@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use samebit_numerics::ops::attention::Page;
+use samebit_kernels::PageOf;
 use samebit_numerics::reduce::CHUNK;
 
 use crate::forward::Real;
@@ -67,20 +67,11 @@ pub struct Cache<R> {
     pages: Vec<[Store<R>; 2]>,
 }
 
-/// Conversions between the pass's precision and binary16, from the table of functions.
+/// From the pass's precision to binary16, from the table of functions.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversions<R> {
     /// To binary16.
     pub narrow: fn(&[R], &mut [u16]),
-    /// From binary16.
-    pub widen: fn(&[u16], &mut [R]),
-}
-
-/// Room for one page of one head in the pass's precision, where the cache holds another.
-#[derive(Clone, Debug, Default)]
-pub struct PageBuffer<R> {
-    keys: Vec<R>,
-    values: Vec<R>,
 }
 
 /// A value that the cache cannot hold.
@@ -149,29 +140,19 @@ impl<R: Real> Cache<R> {
         scatter(&mut page[1], values, value_slot, convert).map_err(|index| refused(false, values, index))
     }
 
-    /// One page of one head in the pass's precision; widened into `buffer` where the cache holds another.
-    pub fn page<'a>(
-        &'a self,
-        layer: usize,
-        head: usize,
-        page: usize,
-        convert: Conversions<R>,
-        buffer: &'a mut PageBuffer<R>,
-    ) -> Page<'a, R> {
+    /// One page of one head.
+    pub fn page(&self, layer: usize, head: usize, page: usize) -> PageOf<'_, R> {
         let elements = self.head_dim * CHUNK;
         let range = head * elements..(head + 1) * elements;
-        let [keys, values] = &self.pages[page * self.layers + layer];
-        let widen = |store: &'a Store<R>, buffer: &'a mut Vec<R>| -> &'a [R] {
-            match store {
-                Store::Full(all) => &all[range.clone()],
-                Store::Half(all) => {
-                    buffer.resize(elements, R::default());
-                    (convert.widen)(&all[range.clone()], buffer);
-                    buffer
-                }
+        match &self.pages[page * self.layers + layer] {
+            [Store::Half(keys), Store::Half(values)] => {
+                PageOf::Half { keys: &keys[range.clone()], values: &values[range] }
             }
-        };
-        Page { keys: widen(keys, &mut buffer.keys), values: widen(values, &mut buffer.values) }
+            [Store::Full(keys), Store::Full(values)] => {
+                PageOf::Full { keys: &keys[range.clone()], values: &values[range] }
+            }
+            _ => unreachable!("keys and values of a page are of one kind"),
+        }
     }
 }
 
@@ -190,13 +171,16 @@ fn scatter<R: Real>(
             row.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v);
         }
         Store::Half(all) => {
-            let mut halves = vec![0u16; row.len()];
-            (convert.narrow)(row, &mut halves);
-            // Infinity and NaN have every bit of the exponent.
-            if let Some(index) = halves.iter().position(|h| h & 0x7c00 == 0x7c00) {
-                return Err(index);
+            for (part, row) in row.chunks(CHUNK).enumerate() {
+                let mut halves = [0u16; CHUNK];
+                let halves = &mut halves[..row.len()];
+                (convert.narrow)(row, halves);
+                // Infinity and NaN have every bit of the exponent.
+                if let Some(index) = halves.iter().position(|h| h & 0x7c00 == 0x7c00) {
+                    return Err(part * CHUNK + index);
+                }
+                halves.iter().enumerate().for_each(|(i, &v)| all[slot(part * CHUNK + i)] = v);
             }
-            halves.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v);
         }
     }
     Ok(())

@@ -2,25 +2,31 @@
 //!
 //! Tokens of a batch that share an expert are multiplied together; each token's sum runs in its own order of choice.
 
+use samebit_kernels::Activations;
+
 use crate::error::ForwardError;
 use crate::forward::{Real, Row, Runner};
 use crate::tap::Tap;
 use crate::weights::Linear;
 
 impl<R: Real> Runner<R> {
-    /// Output of the mixture for all rows; `linears` are router, gate, up and down.
+    /// Output of the mixture for all rows, into `sum`; `linears` are router, gate, up and down.
+    #[allow(clippy::too_many_arguments)] // parts of a layer and of the room that it works in
     pub(crate) fn experts(
-        &mut self,
+        &self,
         index: usize,
         linears: [&Linear; 4],
-        x: &[R],
         rows: &[Row],
+        x: &[R],
+        sum: &mut Vec<R>,
+        activations: &mut Activations<R>,
         tap: &mut dyn Tap<R>,
-    ) -> Result<Vec<R>, ForwardError> {
+    ) -> Result<(), ForwardError> {
         let [router, gate, up, down] = linears;
         let (width, used) = (self.model.config().width, self.model.config().experts_used);
         let experts = self.model.config().experts;
-        let [scores] = self.linear([(router, 0)], x, rows)?;
+        let mut scores = Vec::new();
+        self.linear([(router, 0)], x, rows, [&mut scores], activations)?;
         tap.tensor("ffn_moe_logits", Some(index), experts, &scores);
         let mut chosen = vec![0usize; rows.len() * used];
         let mut weights = vec![R::default(); rows.len() * used];
@@ -39,29 +45,32 @@ impl<R: Real> Runner<R> {
             let gathered: Vec<R> =
                 slots.iter().flat_map(|s| &x[s / used * width..(s / used + 1) * width]).copied().collect();
             let gathered_rows: Vec<Row> = slots.iter().map(|s| rows[s / used]).collect();
-            let out = self.expert(expert, [gate, up, down], &gathered, &gathered_rows)?;
+            let out = self.expert(expert, [gate, up, down], &gathered, &gathered_rows, activations)?;
             for (slot, out) in slots.into_iter().zip(out.chunks_exact(width)) {
                 outputs[slot * width..(slot + 1) * width].copy_from_slice(out);
             }
         }
-        let mut sum = vec![R::default(); rows.len() * width];
+        sum.clear();
+        sum.resize(rows.len() * width, R::default());
         for (slot, (out, &weight)) in outputs.chunks_exact(width).zip(&weights).enumerate() {
             (self.table.add_weighted)(&mut sum[slot / used * width..][..width], weight, out);
         }
-        Ok(sum)
+        Ok(())
     }
 
     /// One expert's network for the rows that chose it.
     fn expert(
-        &mut self,
+        &self,
         expert: usize,
         [gate, up, down]: [&Linear; 3],
         x: &[R],
         rows: &[Row],
+        activations: &mut Activations<R>,
     ) -> Result<Vec<R>, ForwardError> {
-        let [mut gated, up] = self.linear([(gate, expert), (up, expert)], x, rows)?;
-        (self.table.gated)(self.model.config().architecture.gate, &mut gated, &up);
-        let [out] = self.linear([(down, expert)], &gated, rows)?;
+        let (mut gated, mut ups, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        self.linear([(gate, expert), (up, expert)], x, rows, [&mut gated, &mut ups], activations)?;
+        (self.table.gated)(self.model.config().architecture.gate, &mut gated, &ups);
+        self.linear([(down, expert)], &gated, rows, [&mut out], activations)?;
         Ok(out)
     }
 }

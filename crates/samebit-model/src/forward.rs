@@ -3,14 +3,17 @@
 //! Knows what is computed and in which order; nothing of how (the table), of who else is in the batch (each row stands
 //! alone), or of what comes of the logits.
 
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use samebit_kernels::{Activations, Pool, Table, float_env};
+use samebit_kernels::{Activations, Columns, Grid, Pool, Table, float_env};
 use samebit_numerics::activations::NonFinite;
 use samebit_numerics::angles;
 use samebit_numerics::arith::{self, Arith, Double, Float32, Soft};
 use samebit_numerics::ops::matmul::Matrix;
 
+use crate::attention::Part;
 use crate::cache::{Cache, Conversions};
 use crate::error::ForwardError;
 use crate::model::Model;
@@ -71,22 +74,49 @@ pub struct Row {
     pub cache: usize,
 }
 
-/// Runs a model: the functions, the threads, the tables of angles.
+/// Runs a model: the functions, the threads, the tables of angles, and room for a pass.
 #[derive(Debug)]
 pub struct Runner<R: 'static> {
     pub(crate) model: Arc<Model>,
     pub(crate) table: Table<R>,
     pub(crate) pool: Pool,
     pub(crate) ropes: Ropes<R>,
-    activations: Activations<R>,
+    room: Room<R>,
+}
+
+/// The activations of a pass, kept from one to the next so that a token makes no new ones. All are overwritten before they
+/// are read.
+#[derive(Debug, Default)]
+pub(crate) struct Room<R> {
+    /// The residual stream, `rows × width`.
+    x: Vec<R>,
+    /// What a norm made of it.
+    pub(crate) normed: Vec<R>,
+    /// What attention or the feed-forward network adds to it.
+    change: Vec<R>,
+    pub(crate) queries: Vec<R>,
+    pub(crate) keys: Vec<R>,
+    pub(crate) values: Vec<R>,
+    /// All three, where a matrix makes them together.
+    pub(crate) projected: Vec<R>,
+    /// Attention's output before its matrix.
+    pub(crate) mixed: Vec<R>,
+    /// Pages of a single row's attention.
+    pub(crate) parts: Vec<Part<R>>,
+    gate: Vec<R>,
+    up: Vec<R>,
+    pub(crate) activations: Activations<R>,
 }
 
 impl<R: Real> Runner<R> {
     /// A runner of `model` by `table` on `pool`, for contexts of up to `context` positions (which chooses LongRoPE's
-    /// factors, where a model has them).
+    /// factors, where a model has them). Where the table wants packed weights and the model has none yet, they are made.
     pub fn new(model: Arc<Model>, table: Table<R>, pool: Pool, context: usize) -> Self {
         let ropes = float_env::with_default(|| Ropes::new(&model, context));
-        Self { model, table, pool, ropes, activations: Activations::default() }
+        if table.fast.is_some() {
+            model.pack(&pool, &mut |_, _| {});
+        }
+        Self { model, table, pool, ropes, room: Room::default() }
     }
 
     /// The model.
@@ -95,7 +125,7 @@ impl<R: Real> Runner<R> {
     }
 
     pub(crate) fn conversions(&self) -> Conversions<R> {
-        Conversions { narrow: self.table.narrow, widen: self.table.widen }
+        Conversions { narrow: self.table.narrow }
     }
 
     /// Runs a batch, writes its keys and values to `caches`, and returns the logits of the rows `wanted` (indices into
@@ -114,7 +144,10 @@ impl<R: Real> Runner<R> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        float_env::with_default(|| self.pass(rows, caches, wanted, tap))
+        let mut room = core::mem::take(&mut self.room);
+        let logits = float_env::with_default(|| self.pass(rows, caches, wanted, tap, &mut room));
+        self.room = room;
+        logits
     }
 
     fn pass(
@@ -123,6 +156,7 @@ impl<R: Real> Runner<R> {
         caches: &mut [Cache<R>],
         wanted: &[usize],
         tap: &mut dyn Tap<R>,
+        room: &mut Room<R>,
     ) -> Result<Vec<R>, ForwardError> {
         let model = Arc::clone(&self.model);
         let width = model.config().width;
@@ -130,21 +164,24 @@ impl<R: Real> Runner<R> {
             caches[row.cache].grow(row.position + 1);
             self.ropes.reach(row.position);
         }
-        let mut x = self.embed(rows, tap)?;
+        self.embed(rows, room, tap)?;
         for (index, layer) in model.weights().layers.iter().enumerate() {
-            self.layer(index, layer, rows, caches, &mut x, tap)?;
+            self.layer(index, layer, rows, caches, room, tap)?;
         }
-        let last: Vec<R> = wanted.iter().flat_map(|&row| &x[row * width..(row + 1) * width]).copied().collect();
+        let Room { x, change, .. } = room;
+        change.clear();
+        change.extend(wanted.iter().flat_map(|&row| &x[row * width..(row + 1) * width]));
         let kept: Vec<Row> = wanted.iter().map(|&row| rows[row]).collect();
-        self.logits(&last, &kept, tap)
+        self.logits(&kept, room, tap)
     }
 
     /// Embeddings of the tokens, scaled where the architecture says so.
-    fn embed(&self, rows: &[Row], tap: &mut dyn Tap<R>) -> Result<Vec<R>, ForwardError> {
+    fn embed(&self, rows: &[Row], room: &mut Room<R>, tap: &mut dyn Tap<R>) -> Result<(), ForwardError> {
         let (config, embedding) = (self.model.config(), &self.model.weights().embedding);
         let matrix = embedding.matrix(self.model.gguf(), 0);
         let mut values = vec![0.0f32; config.width];
-        let mut x = Vec::with_capacity(rows.len() * config.width);
+        let x = &mut room.x;
+        x.clear();
         for row in rows {
             if row.token as usize >= matrix.rows {
                 return Err(ForwardError::Token { token: row.token, vocabulary: matrix.rows });
@@ -152,100 +189,112 @@ impl<R: Real> Runner<R> {
             matrix.format.dequantize(matrix.row(row.token as usize), &mut values);
             x.extend(values.iter().map(|&v| R::from_f32(v)));
         }
-        check_finite(&x, rows, || embedding.name().into())?;
-        tap.tensor("embd", None, config.width, &x);
+        check_finite(x, rows, || embedding.name().into())?;
+        tap.tensor("embd", None, config.width, x);
         if config.architecture.scaled_embedding {
-            (self.table.scale)(&mut x, Soft::sqrt(config.width as f32));
-            tap.tensor("inp_scaled", None, config.width, &x);
+            (self.table.scale)(x, Soft::sqrt(config.width as f32));
+            tap.tensor("inp_scaled", None, config.width, x);
         }
-        Ok(x)
+        Ok(())
     }
 
     fn layer(
-        &mut self,
+        &self,
         index: usize,
         layer: &Layer,
         rows: &[Row],
         caches: &mut [Cache<R>],
-        x: &mut [R],
+        room: &mut Room<R>,
         tap: &mut dyn Tap<R>,
     ) -> Result<(), ForwardError> {
         let config = self.model.config();
         let (width, post_norms) = (config.width, config.architecture.post_norms);
-        let normed = self.rms_norm(x, &layer.attention_norm, rows, || place(index, "attn_norm"))?;
-        tap.tensor("attn_norm", Some(index), width, &normed);
-        let mixed = self.attention(index, layer, &normed, rows, caches, tap)?;
-        let [mut out] = self.linear([(&layer.output, 0)], &mixed, rows)?;
-        tap.tensor("attn_out", Some(index), width, &out);
+        self.rms_norm(&room.x, &layer.attention_norm, rows, &mut room.normed, || place(index, "attn_norm"))?;
+        tap.tensor("attn_norm", Some(index), width, &room.normed);
+        self.project(layer, rows, room)?;
+        self.attention(index, layer, rows, caches, room, tap)?;
+        let Room { x, normed, change, mixed, activations, .. } = room;
+        self.linear([(&layer.output, 0)], mixed, rows, [change], activations)?;
+        tap.tensor("attn_out", Some(index), width, change);
         if let Some(norm) = &layer.attention_post_norm {
-            out = self.rms_norm(&out, norm, rows, || place(index, "post_attention_norm"))?;
-            tap.tensor("attn_post_norm", Some(index), width, &out);
+            self.rms_norm(change, norm, rows, normed, || place(index, "post_attention_norm"))?;
+            core::mem::swap(change, normed);
+            tap.tensor("attn_post_norm", Some(index), width, change);
         }
-        (self.table.add)(x, &out);
+        self.add(x, change, width);
         tap.tensor(if post_norms { "sa_out" } else { "ffn_inp" }, Some(index), width, x);
 
-        let normed = self.rms_norm(x, &layer.feed_forward_norm, rows, || place(index, "ffn_norm"))?;
-        tap.tensor("ffn_norm", Some(index), width, &normed);
-        let mut out = self.feed_forward(index, layer, &normed, rows, tap)?;
-        tap.tensor("ffn_out", Some(index), width, &out);
+        self.rms_norm(x, &layer.feed_forward_norm, rows, normed, || place(index, "ffn_norm"))?;
+        tap.tensor("ffn_norm", Some(index), width, normed);
+        self.feed_forward(index, layer, rows, room, tap)?;
+        let Room { x, normed, change, .. } = room;
+        tap.tensor("ffn_out", Some(index), width, change);
         if let Some(norm) = &layer.feed_forward_post_norm {
-            out = self.rms_norm(&out, norm, rows, || place(index, "post_ffw_norm"))?;
-            tap.tensor("ffn_post_norm", Some(index), width, &out);
+            self.rms_norm(change, norm, rows, normed, || place(index, "post_ffw_norm"))?;
+            core::mem::swap(change, normed);
+            tap.tensor("ffn_post_norm", Some(index), width, change);
         }
-        (self.table.add)(x, &out);
+        self.add(x, change, width);
         tap.tensor("l_out", Some(index), width, x);
         Ok(())
     }
 
+    /// The feed-forward network of `normed`, into `change`.
     fn feed_forward(
-        &mut self,
+        &self,
         index: usize,
         layer: &Layer,
-        x: &[R],
         rows: &[Row],
+        room: &mut Room<R>,
         tap: &mut dyn Tap<R>,
-    ) -> Result<Vec<R>, ForwardError> {
+    ) -> Result<(), ForwardError> {
         let inner = self.model.config().feed_forward;
-        let (mut gate, up, down) = match &layer.feed_forward {
+        let Room { normed, change, gate, up, projected, activations, .. } = room;
+        let down = match &layer.feed_forward {
             FeedForward::Experts { router, gate, up, down } => {
-                return self.experts(index, [router, gate, up, down], x, rows, tap);
+                return self.experts(index, [router, gate, up, down], rows, normed, change, activations, tap);
             }
-            FeedForward::Gated { gate, up, down } => {
-                let [g, u] = self.linear([(gate, 0), (up, 0)], x, rows)?;
-                (g, u, down)
+            FeedForward::Gated { gate: g, up: u, down } => {
+                self.linear([(g, 0), (u, 0)], normed, rows, [gate, up], activations)?;
+                down
             }
             FeedForward::Fused { gate_up, down } => {
-                let [both] = self.linear([(gate_up, 0)], x, rows)?;
-                let half = |upper: usize| -> Vec<R> {
-                    both.chunks_exact(2 * inner)
-                        .flat_map(|row| &row[upper * inner..(upper + 1) * inner])
-                        .copied()
-                        .collect()
-                };
-                (half(0), half(1), down)
+                self.linear([(gate_up, 0)], normed, rows, [projected], activations)?;
+                columns(projected, 2 * inner, 0..inner, gate);
+                columns(projected, 2 * inner, inner..2 * inner, up);
+                down
             }
         };
-        tap.tensor("ffn_gate", Some(index), inner, &gate);
-        tap.tensor("ffn_up", Some(index), inner, &up);
-        (self.table.gated)(self.model.config().architecture.gate, &mut gate, &up);
-        tap.tensor("ffn_gated", Some(index), inner, &gate);
-        let [out] = self.linear([(down, 0)], &gate, rows)?;
-        Ok(out)
+        tap.tensor("ffn_gate", Some(index), inner, gate);
+        tap.tensor("ffn_up", Some(index), inner, up);
+        let act = self.model.config().architecture.gate;
+        self.pool.rows([Grid::new(gate, inner), Grid::new(up, inner)], |_, [gate, up]| {
+            (self.table.gated)(act, gate, up);
+        });
+        tap.tensor("ffn_gated", Some(index), inner, gate);
+        self.linear([(down, 0)], gate, rows, [change], activations)
     }
 
-    fn logits(&mut self, x: &[R], rows: &[Row], tap: &mut dyn Tap<R>) -> Result<Vec<R>, ForwardError> {
+    /// Logits of the rows in `change`.
+    fn logits(&self, rows: &[Row], room: &mut Room<R>, tap: &mut dyn Tap<R>) -> Result<Vec<R>, ForwardError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let model = Arc::clone(&self.model);
-        let normed = self.rms_norm(x, &model.weights().output_norm, rows, || "output_norm".into())?;
-        tap.tensor("result_norm", None, model.config().width, &normed);
-        let [mut logits] = self.linear([(&model.weights().output, 0)], &normed, rows)?;
+        let (model, Room { change, normed, activations, .. }) = (&self.model, room);
+        self.rms_norm(change, &model.weights().output_norm, rows, normed, || "output_norm".into())?;
+        tap.tensor("result_norm", None, model.config().width, normed);
+        let mut logits = Vec::new();
+        self.linear([(&model.weights().output, 0)], normed, rows, [&mut logits], activations)?;
         if let Some(cap) = model.config().logit_cap {
-            (self.table.soft_cap)(&mut logits, cap);
+            self.pool.rows([Grid::new(&mut logits, model.vocabulary())], |_, [row]| (self.table.soft_cap)(row, cap));
         }
         tap.tensor("result_output", None, model.vocabulary(), &logits);
         Ok(logits)
+    }
+
+    /// `x = x + y`, row by row.
+    fn add(&self, x: &mut [R], y: &[R], width: usize) {
+        self.pool.rows([Grid::new(x, width)], |row, [x]| (self.table.add)(x, &y[row * width..(row + 1) * width]));
     }
 
     /// RMSNorm of each row, or of each head of each row where the weight is a head's.
@@ -254,63 +303,108 @@ impl<R: Real> Runner<R> {
         x: &[R],
         weight: &[f32],
         rows: &[Row],
+        out: &mut Vec<R>,
         place: impl Fn() -> String,
-    ) -> Result<Vec<R>, ForwardError> {
-        let mut out = vec![R::default(); x.len()];
-        for (row, out) in x.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
-            (self.table.rms_norm)(row, weight, self.model.config().epsilon, out);
-        }
-        check_finite(&out, rows, place)?;
-        Ok(out)
+    ) -> Result<(), ForwardError> {
+        out.resize(x.len(), R::default());
+        let (width, epsilon) = (x.len() / rows.len(), self.model.config().epsilon);
+        let broken = AtomicBool::new(false);
+        self.pool.rows([Grid::new(out, width)], |row, [out]| {
+            let x = &x[row * width..(row + 1) * width];
+            for (x, out) in x.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
+                (self.table.rms_norm)(x, weight, epsilon, out);
+            }
+            if !all_finite(out) {
+                broken.store(true, Ordering::Relaxed);
+            }
+        });
+        if broken.into_inner() { check_finite(out, rows, place) } else { Ok(()) }
     }
 
-    /// The same rows through several matrices (with the index into each stack), each `rows × outputs`; activations are
-    /// made ready once. Nothing that is not finite goes in or comes out.
+    /// The same rows through several matrices (with the index into each stack), each `rows × outputs`, plus their biases;
+    /// activations are made ready once. Nothing that is not finite goes in or comes out.
     pub(crate) fn linear<const N: usize>(
-        &mut self,
+        &self,
         linears: [(&Linear, usize); N],
         x: &[R],
         rows: &[Row],
-    ) -> Result<[Vec<R>; N], ForwardError> {
-        let model = Arc::clone(&self.model);
+        outputs: [&mut Vec<R>; N],
+        activations: &mut Activations<R>,
+    ) -> Result<(), ForwardError> {
         let cols = linears[0].0.weight.cols();
         let formats = linears.map(|(linear, _)| linear.weight.format());
-        let ready = self.table.activations(x, rows.len(), cols, &formats, &mut self.activations);
+        let packed = linears.map(|(linear, index)| self.model.packed(&linear.weight, index));
+        let fast = self.table.fast.filter(|_| packed.iter().all(Option::is_some));
+        let ready = match &fast {
+            Some(fast) => fast.activations(&self.pool, x, cols, &formats, R::is_finite, activations),
+            None => self.table.activations(x, rows.len(), cols, &formats, activations),
+        };
         ready.map_err(|NonFinite { row, index }| {
             let place = format!("input of {}", linears[0].0.weight.name());
             ForwardError::NonFinite { place, position: rows[row].position, index, remedy: "" }
         })?;
-        let mut outputs = [const { Vec::new() }; N];
-        for ((linear, index), output) in linears.into_iter().zip(&mut outputs) {
-            let matrix = linear.weight.matrix(model.gguf(), index);
-            *output = self.multiply(&matrix);
-            if let Some(bias) = &linear.bias {
-                let bias = &bias[index * matrix.rows..(index + 1) * matrix.rows];
-                output.chunks_exact_mut(matrix.rows).for_each(|row| (self.table.add_bias)(row, bias));
+        let broken = AtomicBool::new(false);
+        let biases = linears.map(|(linear, index)| {
+            let rows = linear.weight.rows();
+            linear.bias.as_ref().map(|bias| &bias[index * rows..(index + 1) * rows])
+        });
+        let mut index = 0;
+        let mut outputs = outputs.map(|output| {
+            let width = linears[index].0.weight.rows();
+            index += 1;
+            output.resize(rows.len() * width, R::default());
+            (output, width)
+        });
+        let grids = outputs.each_mut().map(|(output, width)| Grid::new(output, *width));
+        self.pool.columns(grids, 16, |which, mut out| {
+            let finite = match (&fast, &packed[which]) {
+                (Some(fast), Some(matrix)) => fast.product(matrix, activations, biases[which], &mut out),
+                _ => {
+                    let (linear, index) = linears[which];
+                    self.product(&linear.weight.matrix(self.model.gguf(), index), activations, biases[which], &mut out)
+                }
+            };
+            if !finite {
+                broken.store(true, Ordering::Relaxed);
             }
-            check_finite(output, rows, || format!("output of {}", linear.weight.name()))?;
+        });
+        if broken.into_inner() {
+            for ((output, _), (linear, _)) in outputs.iter().zip(linears) {
+                check_finite(output, rows, || format!("output of {}", linear.weight.name()))?;
+            }
         }
-        Ok(outputs)
+        Ok(())
     }
 
-    /// The ready activations times a matrix, `tokens × outputs`; threads share the outputs.
-    fn multiply(&self, matrix: &Matrix<'_>) -> Vec<R> {
-        let (table, x) = (&self.table, &self.activations);
-        let mut by_output = vec![R::default(); matrix.rows * x.tokens];
-        self.pool.fill(&mut by_output, x.tokens, |first, part| {
-            (table.matmul)(matrix, first..first + part.len() / x.tokens, x, part);
-        });
-        if x.tokens == 1 {
-            return by_output;
-        }
-        let mut out = vec![R::default(); by_output.len()];
-        for (output, values) in by_output.chunks_exact(x.tokens).enumerate() {
-            for (token, &value) in values.iter().enumerate() {
-                out[token * matrix.rows + output] = value;
+    /// Some outputs by the reference's product, whose outputs lie the other way round; whether all are finite.
+    fn product(&self, matrix: &Matrix<'_>, x: &Activations<R>, bias: Option<&[f32]>, out: &mut Columns<'_, R>) -> bool {
+        let range = out.range();
+        let mut by_output = vec![R::default(); range.len() * x.tokens];
+        (self.table.matmul)(matrix, range.clone(), x, &mut by_output);
+        let mut finite = true;
+        for token in 0..x.tokens {
+            let row = out.row(token);
+            for (output, to) in row.iter_mut().enumerate() {
+                *to = by_output[output * x.tokens + token];
             }
+            if let Some(bias) = bias {
+                (self.table.add_bias)(row, &bias[range.clone()]);
+            }
+            finite &= all_finite(row);
         }
-        out
+        finite
     }
+}
+
+/// Some columns of rows of `width` elements.
+pub(crate) fn columns<R: Copy>(from: &[R], width: usize, range: Range<usize>, to: &mut Vec<R>) {
+    to.clear();
+    to.extend(from.chunks_exact(width).flat_map(|row| &row[range.clone()]));
+}
+
+fn all_finite<R: Real>(x: &[R]) -> bool {
+    // No early end, so that the loop is one of vectors.
+    x.iter().fold(true, |all, v| all & v.is_finite())
 }
 
 /// The name of a layer's tensor: `blk.3.attn_norm`.

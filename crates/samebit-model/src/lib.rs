@@ -10,6 +10,7 @@ mod error;
 mod experts;
 pub mod forward;
 pub mod model;
+mod packed;
 mod rope;
 pub mod tap;
 pub mod weights;

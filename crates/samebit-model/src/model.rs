@@ -1,10 +1,14 @@
 //! A model: a file, its configuration, and its tensors.
 
+use std::sync::OnceLock;
+
 use samebit_gguf::Gguf;
+use samebit_kernels::{PackedMatrix, Pool, float_env};
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::weights::Weights;
+use crate::packed::PackedWeights;
+use crate::weights::{Weight, Weights};
 
 /// A model whose tensors lie in a GGUF file.
 #[derive(Debug)]
@@ -12,6 +16,7 @@ pub struct Model {
     gguf: Gguf,
     config: Config,
     weights: Weights,
+    packed: OnceLock<PackedWeights>,
 }
 
 impl Model {
@@ -20,10 +25,10 @@ impl Model {
     /// # Errors
     /// See [`LoadError`]: an unsupported architecture, a key or a tensor that is missing or wrong.
     pub fn load(gguf: Gguf) -> Result<Self, LoadError> {
-        samebit_kernels::float_env::with_default(|| {
+        float_env::with_default(|| {
             let config = Config::from_metadata(gguf.metadata())?;
             let weights = Weights::load(&gguf, &config)?;
-            Ok(Self { gguf, config, weights })
+            Ok(Self { gguf, config, weights, packed: OnceLock::new() })
         })
     }
 
@@ -40,6 +45,20 @@ impl Model {
     /// Tensors.
     pub fn weights(&self) -> &Weights {
         &self.weights
+    }
+
+    /// Packs the matrices for the fast kernels, unless that was done before; tells `progress` how many bytes of how many are
+    /// done.
+    pub fn pack(&self, pool: &Pool, progress: &mut dyn FnMut(usize, usize)) {
+        self.packed.get_or_init(|| {
+            let (matrices, len) = (self.weights.matrices(), self.weights.packed_bytes);
+            PackedWeights::new(&self.gguf, &matrices, len, pool, progress)
+        });
+    }
+
+    /// A packed matrix of a weight's stack, once the model is packed.
+    pub(crate) fn packed(&self, weight: &Weight, index: usize) -> Option<PackedMatrix<'_>> {
+        Some(self.packed.get()?.matrix(weight, index))
     }
 
     /// Tokens that the model knows.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use samebit_gguf::{Gguf, TensorInfo, TensorType};
+use samebit_kernels::packed::packed_bytes;
 use samebit_numerics::blocks::Format;
 use samebit_numerics::ops::matmul::Matrix;
 
@@ -18,6 +19,8 @@ pub struct Weight {
     format: Format,
     rows: usize,
     cols: usize,
+    stack: usize,
+    packed_at: usize,
 }
 
 impl Weight {
@@ -39,6 +42,25 @@ impl Weight {
     /// Its name in the file.
     pub fn name(&self) -> &str {
         &self.info.name
+    }
+
+    /// Matrices in the stack: one, or one per expert.
+    pub fn stack(&self) -> usize {
+        self.stack
+    }
+
+    /// Bytes of the whole stack in packed form.
+    pub fn packed_bytes(&self) -> usize {
+        self.stack * packed_bytes(self.format, self.rows, self.cols)
+    }
+
+    /// Where its packed form begins among all packed weights.
+    pub(crate) fn packed_at(&self) -> usize {
+        self.packed_at
+    }
+
+    pub(crate) fn info(&self) -> &TensorInfo {
+        &self.info
     }
 
     /// The matrix number `index` of the stack.
@@ -149,6 +171,38 @@ pub struct Weights {
     pub output: Linear,
     /// RoPE's factor per pair (`rope_freqs`, or long and short ones).
     pub rope_factors: RopeFactors,
+    /// Bytes of all matrices in packed form.
+    pub packed_bytes: usize,
+}
+
+impl Weights {
+    /// The matrices that activations are multiplied by, in the order of their places in packed form.
+    pub fn matrices(&self) -> Vec<&Weight> {
+        let mut all: Vec<&Weight> = Vec::new();
+        for layer in &self.layers {
+            all.extend(layer.linears().into_iter().map(|linear| &linear.weight));
+        }
+        all.push(&self.output.weight);
+        all.sort_by_key(|weight| weight.packed_at);
+        all
+    }
+}
+
+impl Layer {
+    /// Its matrices.
+    pub fn linears(&self) -> Vec<&Linear> {
+        let mut all = match &self.projections {
+            Projections::Separate { query, key, value } => vec![query, key, value],
+            Projections::Fused(linear) => vec![linear],
+        };
+        all.push(&self.output);
+        match &self.feed_forward {
+            FeedForward::Gated { gate, up, down } => all.extend([gate, up, down]),
+            FeedForward::Fused { gate_up, down } => all.extend([gate_up, down]),
+            FeedForward::Experts { router, gate, up, down } => all.extend([router, gate, up, down]),
+        }
+        all
+    }
 }
 
 /// RoPE's factors that come as tensors.
@@ -171,6 +225,8 @@ pub fn format_of(ty: TensorType) -> Option<Format> {
 struct Loader<'a> {
     gguf: &'a Gguf,
     taken: BTreeSet<String>,
+    /// Bytes of the packed form of the matrices found so far.
+    packed: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -214,13 +270,23 @@ impl<'a> Loader<'a> {
 
     fn optional_weight(&mut self, name: &str, shape: &[usize]) -> Result<Option<Weight>, LoadError> {
         let found = self.find(name, shape)?;
-        Ok(found.map(|(info, format)| Weight { info: info.clone(), format, rows: shape[1], cols: shape[0] }))
+        Ok(found.map(|(info, format)| {
+            let (rows, cols, stack) = (shape[1], shape[0], shape.get(2).copied().unwrap_or(1));
+            Weight { info: info.clone(), format, rows, cols, stack, packed_at: 0 }
+        }))
+    }
+
+    /// Gives a matrix its place among the packed ones.
+    fn place(&mut self, weight: &mut Weight) {
+        weight.packed_at = self.packed;
+        self.packed += weight.packed_bytes();
     }
 
     /// `{name}.weight` of `[cols, rows, (stack)]`, and `{name}.bias` of `[rows, (stack)]` where there is one.
     fn linear(&mut self, name: &str, shape: &[usize]) -> Result<Linear, LoadError> {
         let tensor = format!("{name}.weight");
-        let weight = self.optional_weight(&tensor, shape)?.ok_or(LoadError::MissingTensor(tensor))?;
+        let mut weight = self.optional_weight(&tensor, shape)?.ok_or(LoadError::MissingTensor(tensor))?;
+        self.place(&mut weight);
         Ok(Linear { weight, bias: self.optional_vector(&format!("{name}.bias"), &shape[1..])? })
     }
 }
@@ -231,7 +297,7 @@ impl Weights {
     /// # Errors
     /// A tensor that is missing, of a wrong shape or an unsupported type, or that has no place.
     pub fn load(gguf: &Gguf, config: &Config) -> Result<Self, LoadError> {
-        let mut loader = Loader { gguf, taken: BTreeSet::new() };
+        let mut loader = Loader { gguf, taken: BTreeSet::new(), packed: 0 };
         let name = "token_embd.weight";
         let vocabulary = gguf.tensor(name).and_then(|t| t.shape.get(1)).map_or(1, |&n| n as usize);
         let embedding = loader
@@ -240,7 +306,11 @@ impl Weights {
         let layers = (0..config.layers).map(|i| layer(&mut loader, config, i)).collect::<Result<_, _>>()?;
         let output = match gguf.tensor("output.weight") {
             Some(_) => loader.linear("output", &[config.width, vocabulary])?,
-            None => Linear { weight: embedding.clone(), bias: loader.optional_vector("output.bias", &[vocabulary])? },
+            None => {
+                let mut weight = embedding.clone();
+                loader.place(&mut weight);
+                Linear { weight, bias: loader.optional_vector("output.bias", &[vocabulary])? }
+            }
         };
         let output_norm = loader.vector("output_norm.weight", config.width)?;
         let pairs = config.rope.dims / 2;
@@ -252,7 +322,10 @@ impl Weights {
         check_rope_factors(&rope_factors)?;
         match gguf.tensors().iter().find(|t| !loader.taken.contains(&t.name) && !t.name.ends_with(".attn_rot_embd")) {
             Some(unknown) => Err(LoadError::UnknownTensor(unknown.name.clone())),
-            None => Ok(Self { embedding, layers, output_norm, output, rope_factors }),
+            None => {
+                let packed_bytes = loader.packed;
+                Ok(Self { embedding, layers, output_norm, output, rope_factors, packed_bytes })
+            }
         }
     }
 }

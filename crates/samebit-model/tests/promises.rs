@@ -7,7 +7,7 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use samebit_kernels::{Activations, Isa, Numerics, Table};
+use samebit_kernels::{Activations, Heads, Isa, Numerics, Table};
 use samebit_model::{KvType, Model};
 use samebit_numerics::arith::{Float32, Soft};
 use samebit_numerics::blocks::Format;
@@ -106,9 +106,13 @@ fn a_truncated_cache_remembers_nothing_of_what_was_cut() {
     assert!(forgets(&model, sound));
     // The control: attention that looks one position too far, at what a reused page still holds.
     let too_far = Table {
-        attend: |query, page, visible, how, running, out| {
-            let visible = visible.start..(visible.end + 1).min(256);
-            (Way::reference().table.attend)(query, page, visible, how, running, out);
+        attend: |page, how, heads| {
+            let further = |v: &Range<usize>| v.start..(v.end + 1).min(256);
+            let visible: Vec<_> = heads.visible.iter().map(further).collect();
+            let (queries, stride, group, dim) = (heads.queries, heads.stride, heads.group, heads.dim);
+            let (running, out) = (&mut *heads.running, &mut *heads.out);
+            let mut heads = Heads { queries, stride, group, dim, visible: &visible, running, out };
+            (Way::reference().table.attend)(page, how, &mut heads);
         },
         ..sound
     };

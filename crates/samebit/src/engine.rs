@@ -3,22 +3,16 @@
 use crate::args::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 use crate::failure::Failure;
 use crate::output;
+use crate::progress::{Progress, Unit};
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics};
 use samebit_model::KvType;
 use samebit_text::Tokenizer;
 
-/// Loads the model's weights.
-/// The tokenizer, made from the same file, must have a text for every token that the model can choose.
-pub(crate) fn load(
-    gguf: Gguf,
-    tokenizer: &Tokenizer,
-    model: &ModelArgs,
-    args: &ComputeArgs,
-    quiet: bool,
-) -> Result<Engine, Failure> {
-    let options = EngineOptions {
+/// What the flags ask for; no speculation.
+pub(crate) fn options(args: &ComputeArgs) -> Result<EngineOptions, Failure> {
+    Ok(EngineOptions {
         numerics: match args.numerics {
             NumericsArg::V1 => Numerics::V1,
             NumericsArg::F32 => Numerics::F32,
@@ -32,19 +26,34 @@ pub(crate) fn load(
             (None, NumericsArg::F32 | NumericsArg::F64) => KvType::F32,
             (None, NumericsArg::V1 | NumericsArg::A8) => KvType::F16,
         },
-        isa: Isa::parse(&args.isa).map_err(|error| Failure::Usage(format!("--isa: {error}")))?,
+        isa: isa(&args.isa)?,
         threads: threads(args.threads),
         ubatch: args.ubatch_size.min(args.batch_size),
         kv_cache: !args.no_kv_cache,
         context: args.ctx_size,
-    };
-    let engine = Engine::load(gguf, &options).map_err(|error| Failure::at(&model.path, error))?;
+        speculation: 0,
+    })
+}
+
+/// The instruction set of a name.
+pub(crate) fn isa(name: &str) -> Result<Isa, Failure> {
+    Isa::parse(name).map_err(|error| Failure::Usage(format!("--isa: {error}")))
+}
+
+/// Loads the model's weights.
+/// The tokenizer, made from the same file, must have a text for every token that the model can choose.
+pub(crate) fn load(
+    gguf: Gguf,
+    tokenizer: &Tokenizer,
+    model: &ModelArgs,
+    options: &EngineOptions,
+    quiet: bool,
+) -> Result<Engine, Failure> {
+    let engine = Engine::load(gguf, options).map_err(|error| Failure::at(&model.path, error))?;
     let trained = engine.model().config().context;
-    if args.ctx_size > trained {
-        output::note(
-            quiet,
-            &format!("-c {} is beyond the {trained} positions that the model was made for", args.ctx_size),
-        );
+    if options.context > trained {
+        let asked = options.context;
+        output::note(quiet, &format!("-c {asked} is beyond the {trained} positions that the model was made for"));
     }
     let (rows, texts) = (engine.vocab_size(), tokenizer.vocab_size());
     if rows != texts {
@@ -52,6 +61,8 @@ pub(crate) fn load(
             format!("the vocabulary has {texts} tokens but `token_embd.weight` has {rows} rows: the file is damaged");
         return Err(Failure::at(&model.path, what));
     }
+    let mut progress = Progress::new("loading", Unit::Bytes, quiet);
+    engine.prepare(&mut |done, total| progress.at(done as u64, total as u64));
     Ok(engine)
 }
 

@@ -33,6 +33,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Run(args) => commands::run::run(args, verbosity),
         Command::Logits(args) => commands::logits::run(args, verbosity),
+        Command::Bench(args) => commands::bench::run(args, verbosity),
         Command::Tokenize(args) => commands::tokenize::tokenize(args),
         Command::Detokenize(args) => commands::tokenize::detokenize(args),
         Command::Inspect(args) => commands::inspect::run(args),

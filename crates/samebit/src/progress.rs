@@ -1,6 +1,7 @@
 //! A progress bar on stderr for what takes longer than a second, and only where a person is looking.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,12 @@ pub(crate) enum Unit {
     Bytes,
     Tokens,
     Parameters,
+    Repetitions,
 }
 
 /// Progress of one piece of work. Dropping it removes the bar.
 pub(crate) struct Progress {
-    label: &'static str,
+    label: Cow<'static, str>,
     unit: Unit,
     shown: bool,
     started: Instant,
@@ -26,7 +28,8 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Nothing is drawn if `quiet`, or if stderr is no terminal.
-    pub(crate) fn new(label: &'static str, unit: Unit, quiet: bool) -> Self {
+    pub(crate) fn new(label: impl Into<Cow<'static, str>>, unit: Unit, quiet: bool) -> Self {
+        let label = label.into();
         Self { label, unit, shown: !quiet && std::io::stderr().is_terminal(), started: Instant::now(), bar: None }
     }
 
@@ -34,7 +37,7 @@ impl Progress {
     pub(crate) fn at(&mut self, done: u64, total: u64) {
         if self.bar.is_none() && self.shown && self.started.elapsed() >= PATIENCE {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            bar.set_message(self.label);
+            bar.set_message(self.label.clone());
             bar.set_style(style(self.unit));
             self.bar = Some(bar);
         }
@@ -62,6 +65,7 @@ fn style(unit: Unit) -> ProgressStyle {
     let template = match unit {
         Unit::Bytes => "{msg} {bar:30} {bytes}/{total_bytes} {eta}",
         Unit::Tokens => "{msg} {bar:30} {pos}/{len} tokens {eta}",
+        Unit::Repetitions => "{msg} {bar:30} {pos}/{len} {eta}",
         Unit::Parameters => "{msg} {bar:30} {percent}% {eta}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -10,7 +10,7 @@ macro_rules! instance {
             use crate::table::{Numerics, prepare_a8, prepare_float, prepare_v1};
             use samebit_numerics::activations::NonFinite;
             use samebit_numerics::blocks::Format;
-            use samebit_numerics::ops::attention::{Page, Running, Scores};
+            use samebit_numerics::ops::attention::{Running, Scores};
             use samebit_numerics::ops::elementwise::Gate;
             use samebit_numerics::ops::rope::Pairing;
             use samebit_numerics::ops::router::Router;
@@ -33,8 +33,10 @@ macro_rules! instance {
                 norm::layer_norm::<S>(x, weight, bias, epsilon, out) }
             crate::arch::instance::op! { $features rotate(head: &mut [f32], pairing: Pairing, cos: Scalars<'_>, sin: Scalars<'_>) -> ();
                 rope::rotate::<S>(head, pairing, cos, sin) }
-            crate::arch::instance::op! { $features attend(query: Scalars<'_>, page: Page<'_, f32>, visible: Rows, how: Scores, running: &mut Running<f32>, out: &mut [f32]) -> ();
-                attention::attend::<S>(query, page, visible, how, running, out) }
+            crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
+                attend_each::<S>(page, how, heads, |x| x) }
+            crate::arch::instance::op! { $features merge(chunk: Running<f32>, partial: Scalars<'_>, running: &mut Running<f32>, out: &mut [f32]) -> ();
+                attention::merge::<S>(chunk, partial, running, out) }
             crate::arch::instance::op! { $features finish(running: Running<f32>, sink: Option<f32>, out: &mut [f32]) -> ();
                 attention::finish::<S>(running, sink, out) }
             crate::arch::instance::op! { $features softmax(x: &mut [f32]) -> (); softmax::softmax::<S>(x) }
@@ -57,8 +59,8 @@ macro_rules! instance {
             /// The table of a binary32 mode.
             pub(super) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
                 let v1 = Table {
-                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, finish, softmax, route, gated, soft_cap,
-                    add, add_bias, add_weighted, scale, widen, narrow,
+                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, merge, finish, softmax, route, gated, soft_cap,
+                    add, add_bias, add_weighted, scale, widen, narrow, fast: None,
                 };
                 match mode {
                     Numerics::A8 => Table {
@@ -66,6 +68,38 @@ macro_rules! instance {
                     },
                     Numerics::F32 => Table { prepare: prepare_float, matmul: matmul_dequantized, ..v1 },
                     Numerics::V1 | Numerics::F64 => v1,
+                }
+            }
+        }
+    };
+}
+
+/// `fast!(name, vector, ["features"], product)`: a module with the fast kernels compiled under the features; `product` is the
+/// path of one, with the vectors that it takes side by side.
+macro_rules! fast {
+    ($name:ident, $vector:ty, $features:tt, $product:expr) => {
+        mod $name {
+            use super::*;
+
+            #[allow(unsafe_code)]
+            #[inline(always)]
+            fn vector() -> $vector {
+                // SAFETY: called under the features alone, see `op`.
+                unsafe { <$vector>::assume() }
+            }
+
+            crate::arch::instance::op! { $features quantize(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
+                quantize_row(x, out).is_some() }
+            crate::arch::instance::op! { $features product(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
+                $product(vector(), w, x, bias, out, scratch) }
+            crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
+                attention::attend(vector(), page, how, heads) }
+
+            /// `table` with what is fast in v1.
+            pub(super) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
+                match mode {
+                    Numerics::V1 => Table { attend, fast: Some(Fast { quantize, product }), ..table },
+                    _ => table,
                 }
             }
         }
@@ -88,4 +122,4 @@ macro_rules! op {
     };
 }
 
-pub(crate) use {instance, op};
+pub(crate) use {fast, instance, op};

@@ -3,16 +3,19 @@
 //! The instances differ in nothing but the instructions that the compiler may use and where `fma` comes from.
 
 mod instance;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 use samebit_numerics::arith::{Arith, Double, Float32, Single, Soft};
 use samebit_numerics::blocks::Family;
 use samebit_numerics::half::{f16_to_f32, f32_to_f16};
+use samebit_numerics::ops::attention::{Page, Scores};
 use samebit_numerics::ops::matmul::{Matrix, matmul_float, matmul_quantized};
 use samebit_numerics::ops::study::{self, matmul_a8, round_to_weights};
 use samebit_numerics::ops::{attention, elementwise, norm, rope, router, softmax};
 
 use crate::Isa;
-use crate::table::{Activations, Numerics, Table, check_finite};
+use crate::table::{Activations, Heads, Numerics, PageOf, Table, check_finite};
 use core::ops::Range;
 use instance::instance;
 
@@ -36,9 +39,35 @@ instance!(reference, Soft, []);
 #[cfg(target_arch = "x86_64")]
 instance!(avx2, Fused, ["avx2,fma"]);
 #[cfg(target_arch = "x86_64")]
-instance!(avx512, Fused, ["avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"]);
+instance!(avx512, Fused, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"]);
 #[cfg(target_arch = "aarch64")]
 instance!(neon, Fused, []);
+
+/// The kernels that are written over vectors, an instance per vector unit.
+#[cfg(target_arch = "x86_64")]
+mod fast_kernels {
+    use samebit_numerics::ops::attention::Scores;
+
+    use super::instance::fast;
+    use super::x86_64::Avx512Vnni;
+    use crate::fast::activations::{BytePlanes, QuantizedChunk, quantize_row};
+    use crate::fast::attention;
+    use crate::fast::product::{self, Scratch};
+    use crate::packed::PackedMatrix;
+    use crate::pool::Columns;
+    use crate::table::{Activations, Fast, Heads, Numerics, PageOf, Table};
+
+    fast!(
+        vnni512,
+        Avx512Vnni,
+        ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"],
+        product::product::<_, 2, 2, 1, 4>
+    );
+
+    pub(super) fn avx512vnni(table: Table<f32>, mode: Numerics) -> Table<f32> {
+        vnni512::over(table, mode)
+    }
+}
 
 /// The table of a binary32 mode for an instruction set that this CPU has.
 pub(crate) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
@@ -47,6 +76,8 @@ pub(crate) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
         Isa::Avx2 => avx2::table(isa, mode),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => avx512::table(isa, mode),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => fast_kernels::avx512vnni(avx512::table(isa, mode), mode),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::table(isa, mode),
         _ => reference::table(isa, mode),
@@ -76,6 +107,33 @@ fn a8<F: Float32>(w: &Matrix<'_>, rows: Range<usize>, x: &Activations<f32>, out:
     }
 }
 
+/// Each head on its own, over a page in the pass's precision.
+#[inline(always)]
+fn attend_each<A: Arith>(
+    page: PageOf<'_, A::R>,
+    how: Scores,
+    heads: &mut Heads<'_, '_, A::R>,
+    convert: impl Fn(f32) -> A::R + Copy,
+) {
+    let mut buffers = [Vec::new(), Vec::new()];
+    let page = match page {
+        PageOf::Full { keys, values } => Page { keys, values },
+        PageOf::Half { keys, values } => {
+            for (buffer, halves) in buffers.iter_mut().zip([keys, values]) {
+                buffer.resize(halves.len(), A::ZERO);
+                widen_all(halves, buffer, convert);
+            }
+            Page { keys: &buffers[0], values: &buffers[1] }
+        }
+    };
+    for index in 0..heads.count() {
+        let (query, visible) = (heads.query(index), heads.visible(index));
+        let mut running = *heads.running(index);
+        attention::attend::<A>(query, page, visible, how, &mut running, heads.out(index));
+        *heads.running(index) = running;
+    }
+}
+
 #[inline(always)]
 fn widen_all<R>(from: &[u16], to: &mut [R], convert: impl Fn(f32) -> R) {
     for (t, &f) in to.iter_mut().zip(from) {
@@ -93,7 +151,8 @@ pub(crate) fn double_table() -> Table<f64> {
         rms_norm: norm::rms_norm::<D>,
         layer_norm: norm::layer_norm::<D>,
         rotate: rope::rotate::<D>,
-        attend: attention::attend::<D>,
+        attend: |page, how, heads| attend_each::<D>(page, how, heads, f64::from),
+        merge: attention::merge::<D>,
         finish: attention::finish::<D>,
         softmax: softmax::softmax::<D>,
         route: router::route::<D>,
@@ -109,5 +168,6 @@ pub(crate) fn double_table() -> Table<f64> {
                 *t = f32_to_f16(D::to_f32(f));
             }
         },
+        fast: None,
     }
 }

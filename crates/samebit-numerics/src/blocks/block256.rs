@@ -1,7 +1,7 @@
 //! What the formats of 256-element super-blocks share: float scales outside, integer scales inside,
 //! 256 small integers. Knows no format's bytes; each format says how its own lie ([`Block256`]).
 
-use super::{Family, IntChunk, Spec};
+use super::{Family, IntChunk, Spec, SubScales};
 use crate::half::canonical_nan;
 
 /// Elements per super-block.
@@ -41,6 +41,7 @@ pub(super) const fn spec<T: Block256<BYTES>, const BYTES: usize>(name: &'static 
         dequantize: dequantize::<T, BYTES>,
         quantize: quantize::<T, BYTES>,
         decode: decode::<T, BYTES>,
+        sub_scales: sub_scales::<T, BYTES>,
     }
 }
 
@@ -87,4 +88,10 @@ fn decode<T: Block256<BYTES>, const BYTES: usize>(bytes: &[u8], out: &mut IntChu
     out.offset = [dmin, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     T::quants(&blocks[0], &mut out.q);
     out.multiply();
+}
+
+fn sub_scales<T: Block256<BYTES>, const BYTES: usize>(bytes: &[u8]) -> SubScales {
+    let (blocks, _) = bytes.as_chunks::<BYTES>();
+    let Scales { sub, min, .. } = T::scales(&blocks[0]);
+    SubScales { sub, min }
 }

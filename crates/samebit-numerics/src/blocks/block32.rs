@@ -28,6 +28,7 @@ pub(super) const fn spec<T: Block32<BYTES>, const BYTES: usize>(name: &'static s
         dequantize: dequantize::<T, BYTES>,
         quantize: quantize::<T, BYTES>,
         decode: decode::<T, BYTES>,
+        sub_scales: super::no_sub_scales,
     }
 }
 

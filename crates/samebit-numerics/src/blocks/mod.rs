@@ -96,6 +96,30 @@ struct Spec {
     dequantize: fn(&[u8], &mut [f32]),
     quantize: fn(&[f32], &mut [u8]),
     decode: fn(&[u8], &mut IntChunk),
+    sub_scales: fn(&[u8]) -> SubScales,
+}
+
+/// The integer scales and minimums of a 256-element block, in sixteenths (formats with one per 32
+/// elements repeat each).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubScales {
+    /// Scales, their offset removed.
+    pub sub: [i8; 16],
+    /// Minimums; 0 without.
+    pub min: [u8; 16],
+}
+
+/// The small scales of one block: all ones for formats that have none.
+///
+/// # Panics
+/// If `block` is shorter than a block of the format.
+pub fn sub_scales(format: Format, block: &[u8]) -> SubScales {
+    (format.spec().sub_scales)(block)
+}
+
+/// What formats without small scales say.
+fn no_sub_scales(_: &[u8]) -> SubScales {
+    SubScales { sub: [1; 16], min: [0; 16] }
 }
 
 /// In the order of the enum.

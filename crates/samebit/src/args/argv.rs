@@ -4,8 +4,9 @@
 use std::ffi::OsString;
 
 /// One-dash spellings and what they mean.
-const SHORT: [(&str, &str); 5] = [
+const SHORT: [(&str, &str); 6] = [
     ("-ub", "--ubatch-size"),
+    ("-pg", "--pg"),
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-cnv", "--chat"),
@@ -50,6 +51,11 @@ mod tests {
             line("samebit run -ub 64 -sys x -cnv -b 7"),
             "samebit run --ubatch-size 64 --system-prompt x --chat -b 7"
         );
+    }
+
+    #[test]
+    fn a_pair_is_no_prompt() {
+        assert_eq!(line("samebit bench -pg 5,6 -p 7"), "samebit bench --pg 5,6 -p 7");
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //! Knows nothing of what the commands do. Every setting can come from `SAMEBIT_<FLAG>` in the environment too; the command line wins.
 
 mod argv;
+mod bench;
 mod model;
 mod prompt;
 mod sampling;
 
 pub(crate) use argv::normalise;
+pub(crate) use bench::{BenchArgs, Format};
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
+use samebit_engine::MOST_DRAFTED;
 use std::path::PathBuf;
 
 const TOP_HELP: &str = "\
@@ -23,6 +26,7 @@ Examples:
   samebit run -m model.gguf -f prompt.txt --temp 0 --json
   samebit inspect -m model.gguf
   samebit tokenize -m model.gguf -p 'Hello world' --json
+  samebit bench -m model.gguf
 
 Exit codes: 0 done; 1 the answer is no; 2 usage; 3 bad input; 130 after Ctrl-C.
 A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say otherwise.
@@ -53,6 +57,7 @@ pub(crate) struct Verbosity {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
     Logits(Box<LogitsArgs>),
+    Bench(Box<BenchArgs>),
     Tokenize(TokenizeArgs),
     Detokenize(DetokenizeArgs),
     Inspect(InspectArgs),
@@ -68,10 +73,12 @@ Examples:
   samebit run -m model.gguf -f - < prompt.txt                  the prompt from standard input, byte for byte
   samebit run -m model.gguf --tokens 1,2,3 -n 8 --temp 0       the prompt as token ids
   samebit run -m model.gguf -p hi --json | jq .logits_digest   what the promises are tested with
+  samebit run -m model.gguf -f code.txt --spec                 guess ahead where the text repeats itself: same answer, sooner
 
 Without --chat or -sys the prompt is continued as it is; with one of them the model's chat template is applied.
 --json prints one object: model (path, digest), numerics, prompt_tokens, tokens, text, finish_reason
-(\"stop\", \"length\" or \"cancelled\"), logits_digest, timings. The digest of the model is BLAKE3 over its file, or its files in order.
+(\"stop\", \"length\" or \"cancelled\"), logits_digest, timings; with --spec also speculation (passes, drafted, accepted).
+The digest of the model is BLAKE3 over its file, or its files in order.
 Ctrl-C ends cleanly: what was generated has been printed (with --json: is printed, as \"cancelled\"), and the exit code is 130.";
 
 /// Runs a prompt through a model and prints the answer as it comes
@@ -95,9 +102,21 @@ pub(crate) struct RunArgs {
     /// Go on past the end-of-generation tokens: they are never drawn
     #[arg(long, env = "SAMEBIT_IGNORE_EOS", value_parser = FalseyValueParser::new())]
     pub(crate) ignore_eos: bool,
+    /// Guess up to N tokens ahead (8 if N is not given; 0: none) from what the text had before, and verify them in one pass: the
+    /// same answer, sooner where it repeats itself or quotes the prompt
+    #[arg(long, value_name = "N", num_args = 0..=1, default_value_t = 0, default_missing_value = "8", env = "SAMEBIT_SPEC",
+          value_parser = drafted)]
+    pub(crate) spec: usize,
     /// Print one JSON object when done, instead of the text as it comes
     #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+fn drafted(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count <= MOST_DRAFTED => Ok(count),
+        _ => Err(format!("give a number from 0 to {MOST_DRAFTED}")),
+    }
 }
 
 const LOGITS_HELP: &str = "\
@@ -301,6 +320,12 @@ mod tests {
             "system_prompt",
             "system_prompt_file",
             "escape",
+            "n_prompt",
+            "n_gen",
+            "n_depth",
+            "mixed",
+            "against",
+            "against_args",
         ];
         for command in Cli::command().get_subcommands() {
             for arg in command.get_arguments().filter(|a| a.get_long().is_some()) {

@@ -25,7 +25,7 @@ pub(crate) struct ComputeArgs {
     #[arg(short, long, value_name = "N", default_value_t = 2048, env = "SAMEBIT_BATCH_SIZE", value_parser = at_least_one)]
     pub(crate) batch_size: usize,
     /// Prompt tokens computed at once (also -ub): the prompt is cut into pieces of this size, and Ctrl-C is heard between them
-    #[arg(long, value_name = "N", default_value_t = 64, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 512, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
     pub(crate) ubatch_size: usize,
     /// Numerics: v1 is samebit's own; the others are slow and for study
     #[arg(long, value_enum, default_value_t = NumericsArg::V1, env = "SAMEBIT_NUMERICS")]
@@ -76,14 +76,14 @@ impl NumericsArg {
 /// More threads than this is a slip of the keyboard.
 const MOST_THREADS: usize = 1024;
 
-fn threads(text: &str) -> Result<usize, String> {
+pub(super) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count <= MOST_THREADS => Ok(count),
         _ => Err(format!("give a number from 0 to {MOST_THREADS}")),
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("give a whole number, at least 1".to_owned()),

@@ -1,5 +1,6 @@
 //! The commands, one file each: what a user sees of them. Flags are parsed before, work is done below.
 
+pub(crate) mod bench;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod run;

@@ -4,7 +4,7 @@ use crate::args::{RunArgs, Verbosity};
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
 use crate::{engine, interrupt, model, output, prompt};
-use samebit_engine::{Event, Finish, Request};
+use samebit_engine::{EngineOptions, Event, Finish, Generation, Request, Speculation};
 use samebit_text::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -22,6 +22,16 @@ struct Record<'a> {
     finish_reason: &'static str,
     logits_digest: &'a str,
     timings: Timings,
+    /// With `--spec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speculation: Option<SpeculationRecord>,
+}
+
+#[derive(Serialize)]
+struct SpeculationRecord {
+    passes: usize,
+    drafted: usize,
+    accepted: usize,
 }
 
 #[derive(Serialize)]
@@ -59,7 +69,8 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let digest = if args.json { model::digest(&gguf, verbosity)? } else { String::new() };
     // Without a limit the context is the limit.
     let most = usize::try_from(args.predict).unwrap_or(usize::MAX);
-    let engine = engine::load(gguf, &tokenizer, &args.model, &args.compute, verbosity.quiet)?;
+    let options = EngineOptions { speculation: args.spec, ..engine::options(&args.compute)? };
+    let engine = engine::load(gguf, &tokenizer, &args.model, &options, verbosity.quiet)?;
     let load = started.elapsed();
     if verbosity.verbose {
         output::note(false, &format!("{} loaded in {:.0} ms", args.model.path.display(), milliseconds(load)));
@@ -72,11 +83,10 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
         .generate(&tokens, &request, &mut |event| answer.take(event))
         .map_err(|error| Failure::at(&args.model.path, error))?;
     let timings = answer.finish(load, tokens.len())?;
-    if verbosity.verbose {
-        output::note(false, &timings.line());
-    }
+    report(args, &generation, &timings, verbosity);
     if args.json {
         let path = args.model.path.display().to_string();
+        let Speculation { passes, drafted, accepted } = generation.speculation;
         output::write_json(&Record {
             model: ModelRecord { path, digest },
             numerics: args.compute.numerics.name(),
@@ -86,11 +96,24 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
             finish_reason: generation.finish.name(),
             logits_digest: &generation.logits_digest,
             timings,
+            speculation: (args.spec > 0).then_some(SpeculationRecord { passes, drafted, accepted }),
         })?;
     }
     match generation.finish {
         Finish::Cancelled => Err(Failure::Cancelled),
         _ => Ok(()),
+    }
+}
+
+/// What `--verbose` says at the end.
+fn report(args: &RunArgs, generation: &Generation, timings: &Timings, verbosity: Verbosity) {
+    if !verbosity.verbose {
+        return;
+    }
+    output::note(false, &timings.line());
+    if args.spec > 0 {
+        let Speculation { passes, drafted, accepted } = generation.speculation;
+        output::note(false, &format!("{accepted} of {drafted} guessed tokens were right; {passes} passes"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line as a user meets it: processes, exit codes, what is on stdout and what on stderr.
 
+mod bench;
 mod inspect;
 mod logits;
 mod run;

@@ -187,6 +187,49 @@ fn every_architecture_and_every_type_runs() {
     }
 }
 
+/// Records with and without `--spec`, without times; and what speculation did.
+fn speculated(args: &[&str], flags: &[&str]) -> (Value, Value, Value) {
+    let record = |more: &[&str]| {
+        let mut record = json(&[args, more].concat());
+        let fields = record.as_object_mut().expect("an object");
+        fields.remove("timings").expect("timings");
+        let speculation = fields.remove("speculation").unwrap_or_default();
+        (record, speculation)
+    };
+    let (plain, none) = record(&[]);
+    assert_eq!(none, Value::Null);
+    let (with, speculation) = record(flags);
+    (plain, with, speculation)
+}
+
+#[test]
+fn speculation_changes_nothing_but_itself() {
+    // Two tokens of which nearly every draw is one: such a text repeats itself.
+    let args = ["run", "-m", tiny(), "-p", "hello", "-n", "60", "--json", "--logit-bias", "70+9,71+9"];
+    for flags in [&["--spec"][..], &["--spec", "3"], &["--spec", "16", "-ub", "2"], &["--spec", "--no-kv-cache"]] {
+        let (plain, with, speculation) = speculated(&args, flags);
+        assert_eq!(plain, with, "{flags:?}");
+        assert_eq!(keys(&speculation), ["accepted", "drafted", "passes"]);
+        assert!(speculation["accepted"].as_u64() > Some(0), "{flags:?}: {speculation}");
+    }
+    let verbose = output(&[&args[..], &["--spec", "--verbose"]].concat());
+    assert!(stderr(&verbose).contains("guessed tokens were right"), "{}", stderr(&verbose));
+    let (_, _, off) = speculated(&args, &["--spec", "0"]);
+    assert_eq!(off, Value::Null);
+}
+
+#[test]
+fn speculation_changes_nothing_on_a_real_model() {
+    let model = smollm2();
+    let prompt = "def area(width, height):\n    return width * height\n\ndef volume(width, height, depth):\n    return";
+    let args = ["run", "-m", &model, "-p", prompt, "-n", "48", "--json"];
+    for flags in [&["--temp", "0"][..], &["--temp", "0.5", "--repeat-penalty", "1.05", "--ignore-eos"]] {
+        let (plain, with, speculation) = speculated(&[&args, flags].concat(), &["--spec"]);
+        assert_eq!(plain, with, "{flags:?}");
+        assert!(speculation["accepted"].as_u64() > Some(0), "{flags:?}: {speculation}");
+    }
+}
+
 #[test]
 fn a_real_model_knows_the_capital_of_france() {
     let text = answer(&["run", "-m", &smollm2(), "-p", "The capital of France is", "-n", "1", "--temp", "0"]);

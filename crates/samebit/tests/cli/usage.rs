@@ -14,6 +14,7 @@ fn unknown_flags_and_missing_ones_are_usage_errors() {
         &["run", "-m", "x", "-p", "a", "-n", "-2"],
         &["run", "-m", "x", "-p", "a", "--logit-bias", "7"],
         &["run", "-m", "x", "-p", "a", "-ub", "0"],
+        &["run", "-m", "x", "-p", "a", "--spec", "65"],
         &["run", "-m", "x", "-p", "a", "--raw", "-sys", "b"],
         &["run", "-m", "x", "-p", "a", "--numerics", "v9"],
         &["synth"],
@@ -90,7 +91,7 @@ fn bad_prompts_are_bad_input() {
 
 #[test]
 fn help_teaches_and_the_version_is_there() {
-    for command in ["run", "logits", "tokenize", "detokenize", "inspect", "synth"] {
+    for command in ["run", "logits", "bench", "tokenize", "detokenize", "inspect", "synth"] {
         let output = output(&[command, "--help"]);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         assert!(output.status.success() && text.contains("Examples:"), "{command}");

@@ -1,0 +1,212 @@
+//! The dot products of quantised weights: a tile (or two, side by side) times a chunk of a few rows of activations.
+//!
+//! Byte planes: each weight is read once and meets both planes of every row; sums stay in registers for the whole chunk.
+//! What is added in which order is NUMERICS.md, section 5; the integers are exact, so their order is free.
+
+use super::activations::{BytePlanes, QuantizedChunk};
+use super::tile::{Shape, Tile};
+use crate::vector::{ByteDot, GROUP};
+
+/// Outputs of one row of activations for `G` groups.
+pub(crate) type Outputs<const G: usize> = [[f32; GROUP]; G];
+type Chunk = QuantizedChunk<BytePlanes>;
+
+/// `y = fma(d_a, t, y)` for `T` rows of activations and `G` tiles of `VECS` vectors together.
+#[inline(always)]
+pub(crate) fn dot<V: ByteDot, const G: usize, const VECS: usize, const T: usize>(
+    v: V,
+    shape: Shape,
+    tiles: &[Tile; G],
+    x: [&Chunk; T],
+    y: &mut [Outputs<G>; T],
+    (ahead, bytes): ([&[u8]; G], usize),
+) {
+    const { assert!(VECS == G * V::PARTS) };
+    match shape {
+        Shape::Block32 { offset: false } => blocks32::<V, G, VECS, T, false>(v, tiles, x, y, (ahead, bytes)),
+        Shape::Block32 { offset: true } => blocks32::<V, G, VECS, T, true>(v, tiles, x, y, (ahead, bytes)),
+        Shape::Block256 { sub: 16, minimums: false } => {
+            blocks256::<V, G, VECS, T, 4, false>(v, tiles, x, y, (ahead, bytes))
+        }
+        Shape::Block256 { sub: 16, minimums: true } => {
+            blocks256::<V, G, VECS, T, 4, true>(v, tiles, x, y, (ahead, bytes))
+        }
+        Shape::Block256 { minimums: false, .. } => blocks256::<V, G, VECS, T, 8, false>(v, tiles, x, y, (ahead, bytes)),
+        Shape::Block256 { minimums: true, .. } => blocks256::<V, G, VECS, T, 8, true>(v, tiles, x, y, (ahead, bytes)),
+    }
+}
+
+/// Ends a chunk: `y = fma(d_a, t, y)`.
+#[inline(always)]
+fn accumulate<V: ByteDot, const G: usize, const VECS: usize>(v: V, scale: f32, t: [V::F; VECS], y: &mut Outputs<G>) {
+    for (i, t) in t.into_iter().enumerate() {
+        let y = &mut y[i / V::PARTS][i % V::PARTS * V::LANES..];
+        v.store(v.fma(v.splat(scale), t, v.load(y)), y);
+    }
+}
+
+/// Calls for part number `part` of `parts` of the next chunk, while this one is worked on: so that memory is never idle
+/// where a single row makes it the bottleneck. `bytes` is the chunk's length.
+#[inline(always)]
+fn fetch<V: ByteDot, const G: usize>(v: V, ahead: &[&[u8]; G], bytes: usize, part: usize, parts: usize) {
+    for ahead in ahead {
+        for line in 0..(bytes / parts).div_ceil(64) {
+            v.prefetch(ahead, bytes * part / parts + 64 * line);
+        }
+    }
+}
+
+/// Four bytes as they lie.
+#[inline(always)]
+fn four([a, b, c, d]: [i8; 4]) -> i32 {
+    i32::from_ne_bytes([a.cast_unsigned(), b.cast_unsigned(), c.cast_unsigned(), d.cast_unsigned()])
+}
+
+/// Sums of `STEPS · 4` elements from `step` on, both planes, for every row and vector: from `start` for each plane.
+#[inline(always)]
+fn planes<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+    v: V,
+    tiles: &[Tile; G],
+    x: &[&Chunk; T],
+    step: usize,
+    start: [[i32; T]; 2],
+) -> [[[V::I; VECS]; T]; 2] {
+    let mut high = [[v.splat_i(0); VECS]; T];
+    let mut low = high;
+    for t in 0..T {
+        high[t] = [v.splat_i(start[0][t]); VECS];
+        low[t] = [v.splat_i(start[1][t]); VECS];
+    }
+    for step in step..step + STEPS {
+        let mut weights = [v.splat_i(0); VECS];
+        for (i, w) in weights.iter_mut().enumerate() {
+            *w = v.load_bytes(&tiles[i / V::PARTS].weights[step], i % V::PARTS);
+        }
+        for (t, x) in x.iter().enumerate() {
+            let a = v.splat_i(four(x.planes.high[step]));
+            for (sum, &w) in high[t].iter_mut().zip(&weights) {
+                *sum = v.dot_bytes(*sum, w, a);
+            }
+            let a = v.splat_i(four(x.planes.low[step]));
+            for (sum, &w) in low[t].iter_mut().zip(&weights) {
+                *sum = v.dot_bytes(*sum, w, a);
+            }
+        }
+    }
+    [high, low]
+}
+
+#[inline(always)]
+fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const OFFSET: bool>(
+    v: V,
+    tiles: &[Tile; G],
+    x: [&Chunk; T],
+    y: &mut [Outputs<G>; T],
+    (ahead, bytes): ([&[u8]; G], usize),
+) {
+    let bias = tiles[0].bias;
+    let mut starts = [[0; T]; 8];
+    for (block, starts) in starts.iter_mut().enumerate() {
+        for (start, x) in starts.iter_mut().zip(&x) {
+            *start = -bias * x.sums[block];
+        }
+    }
+    let mut t = [[v.splat(0.0); VECS]; T];
+    for block in 0..tiles[0].blocks.min(8) {
+        if T == 1 {
+            fetch(v, &ahead, bytes, block, 8);
+        }
+        let start = [[0; T], starts[block]];
+        let [high, low] = planes::<V, G, VECS, T, 8>(v, tiles, &x, 8 * block, start);
+        for row in 0..T {
+            for i in 0..VECS {
+                let (tile, lanes) = (&tiles[i / V::PARTS], i % V::PARTS * V::LANES);
+                let sum = v.to_float(v.add_i(v.shift_i(high[row][i]), low[row][i]));
+                t[row][i] = v.fma(sum, v.load(&tile.scale[block][lanes..]), t[row][i]);
+                if OFFSET {
+                    let sum = v.splat(x[row].float_sums[block]);
+                    t[row][i] = v.fma(sum, v.load(&tile.offset[block][lanes..]), t[row][i]);
+                }
+            }
+        }
+    }
+    for ((x, t), y) in x.iter().zip(t).zip(y) {
+        accumulate::<V, G, VECS>(v, x.scale, t, y);
+    }
+}
+
+/// `STEPS` is a quarter of a sub-block's elements.
+#[inline(always)]
+fn blocks256<
+    V: ByteDot,
+    const G: usize,
+    const VECS: usize,
+    const T: usize,
+    const STEPS: usize,
+    const MINIMUMS: bool,
+>(
+    v: V,
+    tiles: &[Tile; G],
+    x: [&Chunk; T],
+    y: &mut [Outputs<G>; T],
+    (ahead, bytes): ([&[u8]; G], usize),
+) {
+    let bias = tiles[0].bias;
+    let mut starts = [[[0; T]; 2]; 16];
+    for sub in 0..64 / STEPS {
+        for (t, x) in x.iter().enumerate() {
+            for (plane, sums) in [&x.high_sums, &x.low_sums].into_iter().enumerate() {
+                let sum = if STEPS == 4 { sums[sub & 15] } else { sums[2 * sub & 15] + sums[(2 * sub + 1) & 15] };
+                starts[sub & 15][plane][t] = -bias * sum;
+            }
+        }
+    }
+    let mut sums = [[[v.splat_i(0); VECS]; T]; 2];
+    for sub in 0..64 / STEPS {
+        if T == 1 {
+            fetch(v, &ahead, bytes, sub, 64 / STEPS);
+        }
+        let part = planes::<V, G, VECS, T, STEPS>(v, tiles, &x, STEPS * sub, starts[sub & 15]);
+        for i in 0..VECS {
+            let scale = v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS);
+            for (sums, part) in sums.iter_mut().zip(&part) {
+                for (sums, part) in sums.iter_mut().zip(part) {
+                    sums[i] = v.add_i(sums[i], v.mul_i(part[i], scale));
+                }
+            }
+        }
+    }
+    for row in 0..T {
+        let mut t = [v.splat(0.0); VECS];
+        for (i, t) in t.iter_mut().enumerate() {
+            let (tile, lanes) = (&tiles[i / V::PARTS], i % V::PARTS * V::LANES);
+            let s = join(v, sums[0][row][i], sums[1][row][i]);
+            *t = v.mul(v.load(&tile.scale[0][lanes..]), s);
+            if MINIMUMS {
+                let [high, low] = minimums::<V, STEPS>(v, tile, i % V::PARTS, x[row]);
+                *t = v.fma(v.load(&tile.offset[0][lanes..]), join(v, high, low), *t);
+            }
+        }
+        accumulate::<V, G, VECS>(v, x[row].scale, t, &mut y[row]);
+    }
+}
+
+/// `fma(256, (float) high, (float) low)`.
+#[inline(always)]
+fn join<V: ByteDot>(v: V, high: V::I, low: V::I) -> V::F {
+    v.fma(v.splat(256.0), v.to_float(high), v.to_float(low))
+}
+
+/// Σ mn·h and Σ mn·l over the chunk.
+#[inline(always)]
+fn minimums<V: ByteDot, const STEPS: usize>(v: V, tile: &Tile, part: usize, x: &Chunk) -> [V::I; 2] {
+    let mut sums = [v.splat_i(0); 2];
+    for pair in 0..32 / STEPS {
+        let min = v.load_words(&tile.min[pair & 7], part);
+        for (plane, sum) in sums.iter_mut().enumerate() {
+            let x = if STEPS == 4 { x.pairs[plane][pair & 7] } else { x.wide_pairs[plane][pair & 3] };
+            *sum = v.dot_words(*sum, min, v.splat_i(x));
+        }
+    }
+    sums
+}

@@ -1,0 +1,16 @@
+//! The fast kernels: written once over [`Vector`](crate::vector::Vector), instantiated per instruction set by `arch`.
+//!
+//! Knows chunks, tiles and packed weights; nothing of CPU features, threads, models or caches. Each function equals the
+//! reference's of the same operation bit for bit.
+
+pub(crate) mod activations;
+pub(crate) mod attention;
+pub(crate) mod chains;
+pub(crate) mod dot;
+pub(crate) mod floats;
+pub(crate) mod product;
+pub(crate) mod tile;
+pub(crate) mod unpack;
+
+/// Whether sums may run in whatever order is handiest: for measuring what the order costs, and for nothing else.
+const FREE_ORDER: bool = cfg!(feature = "free-order");

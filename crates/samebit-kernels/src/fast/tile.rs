@@ -1,0 +1,50 @@
+//! A tile: one chunk of sixteen rows of weights, unpacked to bytes that a dot product takes.
+//!
+//! Knows nothing of formats; [`unpack`](super::unpack) fills it, [`dot`](super::dot) reads it.
+
+use crate::vector::{GROUP, Line};
+use samebit_numerics::reduce::CHUNK;
+
+/// Weights, four elements of each of sixteen rows after the other, and their scales.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Tile {
+    /// `[element / 4][row][element mod 4]`, `bias` above their values.
+    pub(crate) weights: [Line; CHUNK / 4],
+    /// What to take from each weight.
+    pub(crate) bias: i32,
+    /// Blocks of 32 elements that are there; the rest of the tile is old.
+    pub(crate) blocks: usize,
+    /// Float scale of each block, of the chunk for 256-element formats.
+    pub(crate) scale: [[f32; GROUP]; CHUNK / 32],
+    /// Float offset of each block; for 256-element formats −dmin.
+    pub(crate) offset: [[f32; GROUP]; CHUNK / 32],
+    /// Integer scales of the sub-blocks, of 16 or of 32 elements.
+    pub(crate) sub: [[i32; GROUP]; CHUNK / 16],
+    /// Integer minimums of pairs of sub-blocks.
+    pub(crate) min: [[i16; 2 * GROUP]; CHUNK / 32],
+}
+
+/// Which sum a tile takes part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// 32-element blocks, with an offset or without.
+    Block32 { offset: bool },
+    /// 256-element blocks with sub-blocks of 16 or 32 elements, with minimums or without.
+    Block256 { sub: usize, minimums: bool },
+}
+
+impl Tile {
+    /// A tile of zeros.
+    pub(crate) const fn new() -> Self {
+        Self {
+            weights: [[0; 8]; CHUNK / 4],
+            bias: 0,
+            blocks: 0,
+            scale: [[0.0; GROUP]; CHUNK / 32],
+            offset: [[0.0; GROUP]; CHUNK / 32],
+            sub: [[0; GROUP]; CHUNK / 16],
+            min: [[0; 2 * GROUP]; CHUNK / 32],
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A vector of lanes: the little that an instruction set must say of itself for the fast kernels to be written once.
+//!
+//! Knows no operation of a model. A value of an implementing type is the proof that the CPU has the instructions, so the
+//! methods are safe; they are always inlined into functions compiled for those instructions.
+
+use samebit_numerics::arith::Float32;
+
+/// Rows of weights that are packed side by side: a multiple of every vector's lanes.
+pub const GROUP: usize = 16;
+
+/// Four bytes of each of sixteen rows, eight at a time: integers that wide are shifted in one instruction everywhere.
+pub type Line = [u64; 8];
+
+/// Lanes of binary32 and of 32-bit integers. `part` chooses which `LANES` of [`GROUP`] numbers are meant.
+pub trait Vector: Copy + 'static {
+    /// The scalar operations of the same instruction set.
+    type Scalar: Float32;
+    /// Lanes: 16, 8 or 4.
+    const LANES: usize;
+    /// Vectors in a group.
+    const PARTS: usize = GROUP / Self::LANES;
+    /// Floats.
+    type F: Copy;
+    /// 32-bit integers, or 4 bytes or 2 words in the place of each.
+    type I: Copy;
+
+    /// All lanes the same.
+    fn splat(self, x: f32) -> Self::F;
+    /// The first lanes of a slice.
+    ///
+    /// # Panics
+    /// If it is shorter.
+    fn load(self, x: &[f32]) -> Self::F;
+    /// Into the first lanes of a slice.
+    ///
+    /// # Panics
+    /// If it is shorter.
+    fn store(self, x: Self::F, to: &mut [f32]);
+    /// The first lanes of a slice of binary16, widened.
+    ///
+    /// # Panics
+    /// If it is shorter.
+    fn load_half(self, x: &[u16]) -> Self::F;
+    /// `a + b`.
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a · b`.
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a · b + c`, rounded once.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+
+    /// All lanes the same.
+    fn splat_i(self, x: i32) -> Self::I;
+    /// A part of sixteen integers.
+    fn load_i(self, x: &[i32; GROUP], part: usize) -> Self::I;
+    /// `a + b`.
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The low 32 bits of `a · b`.
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// `a · 256`.
+    fn shift_i(self, a: Self::I) -> Self::I;
+    /// To the nearest float, ties to even.
+    fn to_float(self, a: Self::I) -> Self::F;
+    /// A part of sixteen pairs of words.
+    fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> Self::I;
+    /// Each lane plus the dot product of two pairs of words.
+    fn dot_words(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I;
+    /// Says that the byte at this offset, which may lie beyond the slice, will be read soon.
+    fn prefetch(self, bytes: &[u8], at: usize);
+    /// Each byte below 16 becomes the table's entry of that index.
+    fn look_up(self, table: &[u8; 16], line: &mut Line);
+}
+
+/// An instruction set that multiplies bytes and adds four products to a 32-bit integer, exactly.
+pub trait ByteDot: Vector {
+    /// Whether the weights' bytes are signed; else they are unsigned, as far above their values as their format says.
+    const SIGNED: bool;
+    /// A part of sixteen quadruples of weights.
+    fn load_bytes(self, w: &Line, part: usize) -> Self::I;
+    /// Each lane plus the dot product of four weights and four signed activations.
+    fn dot_bytes(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I;
+}
