@@ -18,7 +18,7 @@ if (args.length === 0) {
 }
 const wasi = new WASI({ version: 'preview1', args, env: {}, preopens, returnOnExit: true });
 const module = await WebAssembly.compile(readFileSync(args[0]));
-const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
 // The heap starts here: growing it later, from within a WASI call, lets some of node's V8 collect garbage that is none.
 instance.exports.memory.grow(1024 * MEBIBYTE / PAGE);
 process.exitCode = wasi.start(instance);
