@@ -76,7 +76,7 @@ macro_rules! instance {
 /// path of one, with the vectors that it takes side by side.
 macro_rules! fast {
     ($name:ident, $vector:ty, $features:tt, $product:expr) => {
-        mod $name {
+        pub(super) mod $name {
             use super::*;
 
             #[allow(unsafe_code)]
@@ -86,7 +86,9 @@ macro_rules! fast {
                 unsafe { <$vector>::assume() }
             }
 
-            crate::arch::instance::op! { $features quantize(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
+            crate::arch::instance::op! { $features bytes(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
+                quantize_row(x, out).is_some() }
+            crate::arch::instance::op! { $features words(x: &[f32], out: &mut [QuantizedChunk<WordPlanes>]) -> bool;
                 quantize_row(x, out).is_some() }
             crate::arch::instance::op! { $features product(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
                 $product(vector(), w, x, bias, out, scratch) }
@@ -94,9 +96,11 @@ macro_rules! fast {
                 attention::attend(vector(), page, how, heads) }
 
             /// `table` with what is fast in v1.
-            pub(super) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
+            pub(in crate::arch) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
                 match mode {
-                    Numerics::V1 => Table { attend, fast: Some(Fast { quantize, product }), ..table },
+                    Numerics::V1 => {
+                        Table { attend, fast: Some(Fast { takes: takes::<$vector>, bytes, words, product }), ..table }
+                    }
                     _ => table,
                 }
             }

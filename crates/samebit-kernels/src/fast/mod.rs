@@ -8,6 +8,8 @@ pub(crate) mod attention;
 pub(crate) mod chains;
 pub(crate) mod dot;
 pub(crate) mod floats;
+pub(crate) mod kernel;
 pub(crate) mod product;
 pub(crate) mod tile;
 pub(crate) mod unpack;
+pub(crate) mod words;

@@ -7,15 +7,15 @@
 use samebit_numerics::blocks::{Family, Format};
 use samebit_numerics::reduce::{CHUNK, chunks};
 
-use super::activations::{BytePlanes, QuantizedChunk};
-use super::dot::{Outputs, dot};
+use super::dot::Outputs;
 use super::floats::{self, FloatTile};
+use super::kernel::{Kernel, Unit, together};
 use super::tile::Tile;
-use super::unpack::{shape, unpack};
+use super::unpack::unpack;
 use crate::packed::{PackedMatrix, chunk_bytes};
 use crate::pool::Columns;
 use crate::table::Activations;
-use crate::vector::{ByteDot, GROUP, Vector};
+use crate::vector::{GROUP, Vector};
 
 /// Rows of activations for which a tile is unpacked once.
 const ROWS: usize = 128;
@@ -52,7 +52,7 @@ struct Block<'a, 'b> {
 /// The columns of `out`, which begin with a whole group, for all rows of `x`; whether all are finite. `G` groups (`VECS`
 /// vectors) are done together, a last odd one alone (`ODD` vectors).
 #[inline(always)]
-pub(crate) fn product<V: ByteDot, const G: usize, const VECS: usize, const ODD: usize>(
+pub(crate) fn product<V: Unit, const G: usize, const VECS: usize, const ODD: usize>(
     v: V,
     matrix: &PackedMatrix<'_>,
     x: &Activations<f32>,
@@ -83,7 +83,7 @@ pub(crate) fn product<V: ByteDot, const G: usize, const VECS: usize, const ODD: 
 impl Block<'_, '_> {
     /// Makes a constant of the format.
     #[inline(always)]
-    fn quantized<V: ByteDot, const G: usize, const VECS: usize>(
+    fn quantized<V: Unit, const G: usize, const VECS: usize>(
         &mut self,
         v: V,
         group: usize,
@@ -91,22 +91,22 @@ impl Block<'_, '_> {
         scratch: &mut Scratch,
     ) {
         macro_rules! of {
-            ($($format:ident)*) => {
+            ($($kernel:ident: $($format:ident)*;)*) => {
                 match self.matrix.format {
-                    $(Format::$format => {
-                        self.bytes::<V, { Format::$format as usize }, G, VECS>(v, group, first, scratch);
-                    })*
+                    $($(Format::$format => {
+                        self.integers::<V::$kernel, { Format::$format as usize }, G, VECS>(v, group, first, scratch);
+                    })*)*
                     Format::F32 | Format::F16 | Format::Bf16 => {}
                 }
             };
         }
-        of!(Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2K Q3K Q4K Q5K Q6K Iq4Nl Iq4Xs Mxfp4);
+        of!(Blocks32: Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Iq4Nl Mxfp4; Blocks256: Q2K Q3K Q4K Q5K Q6K; Table256: Iq4Xs;);
     }
 
     #[inline(always)]
-    fn bytes<V: ByteDot, const FORMAT: usize, const G: usize, const VECS: usize>(
+    fn integers<K: Kernel, const FORMAT: usize, const G: usize, const VECS: usize>(
         &mut self,
-        v: V,
+        v: K::Vector,
         group: usize,
         first: usize,
         scratch: &mut Scratch,
@@ -114,29 +114,35 @@ impl Block<'_, '_> {
         let count = ROWS.min(self.x.tokens - first);
         let per_row = chunks(self.matrix.cols);
         let format = const { Format::ALL[FORMAT] };
-        let (shape, bytes) = const { (shape(Format::ALL[FORMAT]), chunk_bytes(Format::ALL[FORMAT])) };
-        let rows = &self.x.bytes[first * per_row..(first + count) * per_row];
+        let bytes = const { chunk_bytes(Format::ALL[FORMAT]) };
+        let rows = &K::chunks(self.x)[first * per_row..(first + count) * per_row];
         let Scratch { tiles, outputs, .. } = scratch;
         let (Some(tiles), outputs) = (tiles.first_chunk_mut::<G>(), cleared::<G>(outputs, count)) else { return };
         for chunk in 0..per_row {
             for (i, tile) in tiles.iter_mut().enumerate() {
-                unpack(v, format, self.matrix.chunk(group + i, chunk), tile);
+                unpack(v, format, K::SIGNED, self.matrix.chunk(group + i, chunk), tile);
+                K::finish::<FORMAT>(v, tile, count);
             }
             let ahead = self.ahead::<G>(group, chunk);
-            let row = |row: usize| -> &QuantizedChunk<BytePlanes> { &rows[row * per_row + chunk] };
-            let (fours, rest) = outputs.as_chunks_mut::<4>();
+            let row = |row: usize| &rows[row * per_row + chunk];
             let mut at = 0;
-            for y in fours {
-                dot::<V, G, VECS, 4>(v, shape, tiles, core::array::from_fn(|i| row(at + i)), y, ([&[]; G], 0));
-                at += 4;
+            if const { together::<K, FORMAT>(VECS) >= 4 } {
+                for y in outputs.as_chunks_mut::<4>().0 {
+                    let x = core::array::from_fn(|i| row(at + i));
+                    K::dot::<FORMAT, G, VECS, 4>(v, tiles, x, y, ([&[]; G], 0));
+                    at += 4;
+                }
             }
-            let (twos, one) = rest.as_chunks_mut::<2>();
-            for y in twos {
-                dot::<V, G, VECS, 2>(v, shape, tiles, core::array::from_fn(|i| row(at + i)), y, ([&[]; G], 0));
-                at += 2;
+            if const { together::<K, FORMAT>(VECS) >= 2 } {
+                for y in outputs[at..].as_chunks_mut::<2>().0 {
+                    let x = core::array::from_fn(|i| row(at + i));
+                    K::dot::<FORMAT, G, VECS, 2>(v, tiles, x, y, ([&[]; G], 0));
+                    at += 2;
+                }
             }
-            for y in one {
-                dot::<V, G, VECS, 1>(v, shape, tiles, [row(at)], core::array::from_mut(y), (ahead, bytes));
+            for y in &mut outputs[at..] {
+                K::dot::<FORMAT, G, VECS, 1>(v, tiles, [row(at)], core::array::from_mut(y), (ahead, bytes));
+                at += 1;
             }
         }
         self.put(group, first, outputs);
