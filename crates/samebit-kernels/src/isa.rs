@@ -7,8 +7,10 @@ use core::fmt;
 pub enum Isa {
     /// samebit-numerics itself, with its fused multiply-add in software.
     Reference,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C.
     Avx2,
+    /// The same with AVX-VNNI: dot products of bytes.
+    AvxVnni,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
     /// The same with VNNI: dot products of bytes.
@@ -21,22 +23,28 @@ pub enum Isa {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IsaError {
     /// No instruction set of that name.
-    #[error("unknown instruction set `{0}`: use native, reference, avx2, avx512, avx512vnni or neon")]
+    #[error("unknown instruction set `{0}`: use native, or one of {names}", names = names(Isa::ALL.into_iter()))]
     Unknown(String),
     /// The CPU cannot run it.
     #[error("this CPU has no {0}: use native, or one of {1}")]
     Unsupported(Isa, String),
 }
 
+/// Names in a sentence.
+fn names(of: impl Iterator<Item = Isa>) -> String {
+    of.map(Isa::name).collect::<Vec<_>>().join(", ")
+}
+
 impl Isa {
-    /// All of them, slowest first.
-    pub const ALL: [Self; 5] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Neon];
+    /// All of them, those of one machine slowest first.
+    pub const ALL: [Self; 6] = [Self::Reference, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
 
     /// The name that `--isa` takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
@@ -53,6 +61,8 @@ impl Isa {
                     && std::is_x86_feature_detected!("fma")
                     && std::is_x86_feature_detected!("f16c")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => Self::Avx2.is_supported() && std::is_x86_feature_detected!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_supported()
@@ -93,8 +103,7 @@ impl Isa {
         if isa.is_supported() {
             return Ok(isa);
         }
-        let names: Vec<_> = Self::supported().map(Self::name).collect();
-        Err(IsaError::Unsupported(isa, names.join(", ")))
+        Err(IsaError::Unsupported(isa, names(Self::supported())))
     }
 }
 

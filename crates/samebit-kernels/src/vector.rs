@@ -19,6 +19,8 @@ pub trait Vector: Copy + 'static {
     const LANES: usize;
     /// Vectors in a group.
     const PARTS: usize = GROUP / Self::LANES;
+    /// Vectors that fit in registers.
+    const REGISTERS: usize;
     /// Floats.
     type F: Copy;
     /// 32-bit integers, or 4 bytes or 2 words in the place of each.
@@ -60,6 +62,8 @@ pub trait Vector: Copy + 'static {
     fn shift_i(self, a: Self::I) -> Self::I;
     /// To the nearest float, ties to even.
     fn to_float(self, a: Self::I) -> Self::F;
+    /// A part of a line: sixteen quadruples of bytes.
+    fn load_bytes(self, w: &Line, part: usize) -> Self::I;
     /// A part of sixteen pairs of words.
     fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> Self::I;
     /// Each lane plus the dot product of two pairs of words.
@@ -74,8 +78,18 @@ pub trait Vector: Copy + 'static {
 pub trait ByteDot: Vector {
     /// Whether the weights' bytes are signed; else they are unsigned, as far above their values as their format says.
     const SIGNED: bool;
-    /// A part of sixteen quadruples of weights.
-    fn load_bytes(self, w: &Line, part: usize) -> Self::I;
     /// Each lane plus the dot product of four weights and four signed activations.
     fn dot_bytes(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I;
+}
+
+/// An instruction set whose widest exact dot product is that of pairs of words.
+pub trait WordDot: Vector {
+    /// Into a part of sixteen integers.
+    fn store_i(self, x: Self::I, to: &mut [i32; GROUP], part: usize);
+    /// Of each quadruple of unsigned bytes the first and the third, and the second and the fourth, as pairs of words.
+    fn widen_bytes(self, x: Self::I) -> [Self::I; 2];
+    /// `a - b`, word by word.
+    fn sub_words(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The low 16 bits of `a · b`, word by word.
+    fn mul_words(self, a: Self::I, b: Self::I) -> Self::I;
 }

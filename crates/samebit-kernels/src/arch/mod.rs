@@ -49,35 +49,34 @@ mod fast_kernels {
     use samebit_numerics::ops::attention::Scores;
 
     use super::instance::fast;
-    use super::x86_64::Avx512Vnni;
-    use crate::fast::activations::{BytePlanes, QuantizedChunk, quantize_row};
+    use super::x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
+    use crate::fast::activations::{BytePlanes, QuantizedChunk, WordPlanes, quantize_row};
     use crate::fast::attention;
-    use crate::fast::product::{self, Scratch};
-    use crate::packed::PackedMatrix;
-    use crate::pool::Columns;
-    use crate::table::{Activations, Fast, Heads, Numerics, PageOf, Table};
+    use crate::fast::kernel::{Kernel, Unit, takes};
+    use crate::fast::product::{self, Call};
+    use crate::fast::tile::Tile;
+    use crate::fast::unpack::unpack;
+    use crate::table::{Fast, Heads, Numerics, PageOf, Table};
+    use samebit_numerics::blocks::Format;
 
-    fast!(
-        vnni512,
-        Avx512Vnni,
-        ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"],
-        product::product::<_, 2, 2, 1, 4>
-    );
-
-    pub(super) fn avx512vnni(table: Table<f32>, mode: Numerics) -> Table<f32> {
-        vnni512::over(table, mode)
-    }
+    // How many groups and vectors are done together is what the registers hold: sixteen or thirty-two.
+    fast!(avx2, Avx2, ["avx2,fma,f16c"], 1, 2, 8);
+    fast!(avxvnni, AvxVnni, ["avx2,fma,f16c,avxvnni"], 1, 2, 8);
+    fast!(avx512, Avx512, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"], 2, 2, 4);
+    fast!(avx512vnni, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], 2, 2, 4);
 }
 
 /// The table of a binary32 mode for an instruction set that this CPU has.
 pub(crate) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => avx2::table(isa, mode),
+        Isa::Avx2 => fast_kernels::avx2::over(avx2::table(isa, mode), mode),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512::table(isa, mode),
+        Isa::AvxVnni => fast_kernels::avxvnni::over(avx2::table(isa, mode), mode),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => fast_kernels::avx512vnni(avx512::table(isa, mode), mode),
+        Isa::Avx512 => fast_kernels::avx512::over(avx512::table(isa, mode), mode),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => fast_kernels::avx512vnni::over(avx512::table(isa, mode), mode),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::table(isa, mode),
         _ => reference::table(isa, mode),

@@ -8,9 +8,11 @@ pub(crate) mod attention;
 pub(crate) mod chains;
 pub(crate) mod dot;
 pub(crate) mod floats;
+pub(crate) mod kernel;
 pub(crate) mod product;
 pub(crate) mod tile;
 pub(crate) mod unpack;
+pub(crate) mod words;
 
 /// Whether sums may run in whatever order is handiest: for measuring what the order costs, and for nothing else.
 const FREE_ORDER: bool = cfg!(feature = "free-order");
