@@ -37,8 +37,7 @@ fn names(of: impl Iterator<Item = Isa>) -> String {
 
 impl Isa {
     /// All of them, those of one machine slowest first.
-    pub const ALL: [Self; 6] =
-        [Self::Reference, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
+    pub const ALL: [Self; 6] = [Self::Reference, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
 
     /// The name that `--isa` takes.
     pub fn name(self) -> &'static str {

@@ -72,10 +72,10 @@ macro_rules! instance {
     };
 }
 
-/// `fast!(name, vector, ["features"], product)`: a module with the fast kernels compiled under the features; `product` is the
-/// path of one, with the vectors that it takes side by side.
+/// `fast!(name, vector, ["features"], [groups, vectors, odd, wide])`: a module with the fast kernels compiled under the
+/// features, for as many vectors side by side as [`product`](crate::fast::product) says.
 macro_rules! fast {
-    ($name:ident, $vector:ty, $features:tt, $product:expr) => {
+    ($name:ident, $vector:ty, $features:tt, $sizes:tt) => {
         pub(super) mod $name {
             use super::*;
 
@@ -90,10 +90,13 @@ macro_rules! fast {
                 quantize_row(x, out).is_some() }
             crate::arch::instance::op! { $features words(x: &[f32], out: &mut [QuantizedChunk<WordPlanes>]) -> bool;
                 quantize_row(x, out).is_some() }
-            crate::arch::instance::op! { $features product(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
-                $product(vector(), w, x, bias, out, scratch) }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attention::attend(vector(), page, how, heads) }
+            crate::arch::instance::products! { $vector, $features, $sizes;
+                Blocks32: Q4_0 q4_0, Q4_1 q4_1, Q5_0 q5_0, Q5_1 q5_1, Q8_0 q8_0, Iq4Nl iq4_nl, Mxfp4 mxfp4;
+                Blocks256: Q2K q2_k, Q3K q3_k, Q4K q4_k, Q5K q5_k, Q6K q6_k;
+                Table256: Iq4Xs iq4_xs;
+            }
 
             /// `table` with what is fast in v1.
             pub(in crate::arch) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
@@ -103,6 +106,32 @@ macro_rules! fast {
                     }
                     _ => table,
                 }
+            }
+        }
+    };
+}
+
+/// The products, a function for each format: in one function they would take the compiler minutes.
+macro_rules! products {
+    ($vector:ty, $features:tt, [$g:literal, $vecs:literal, $odd:literal, $wide:literal];
+     $($kernel:ident: $($format:ident $name:ident),*;)*) => {
+        $($(
+            crate::arch::instance::op! { $features $name(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
+                product::integers::<<$vector as Unit>::$kernel, { Format::$format as usize }, $g, $vecs, $odd>(vector(), w, x, bias, out, scratch) }
+        )*)*
+        crate::arch::instance::op! { $features floats(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
+            product::floats::<$vector, $g, $vecs, $odd, $wide>(vector(), w, x, bias, out, scratch) }
+
+        fn product(
+            w: &PackedMatrix<'_>,
+            x: &Activations<f32>,
+            bias: Option<&[f32]>,
+            out: &mut Columns<'_, f32>,
+            scratch: &mut Scratch,
+        ) -> bool {
+            match w.format {
+                $($(Format::$format => $name(w, x, bias, out, scratch),)*)*
+                Format::F32 | Format::F16 | Format::Bf16 => floats(w, x, bias, out, scratch),
             }
         }
     };
@@ -124,4 +153,4 @@ macro_rules! op {
     };
 }
 
-pub(crate) use {fast, instance, op};
+pub(crate) use {fast, instance, op, products};

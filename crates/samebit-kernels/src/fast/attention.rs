@@ -32,7 +32,7 @@ pub(crate) fn attend<V: Vector>(v: V, page: PageOf<'_, f32>, how: Scores, heads:
 }
 
 #[inline(always)]
-fn over<V: Vector, B: Lanes>(v: V, keys: &[B], values: &[B], how: Scores, heads: &mut Heads<'_, '_, f32>) {
+fn over<V: Vector, B: Lanes>(v: V, keys: &[B::Raw], values: &[B::Raw], how: Scores, heads: &mut Heads<'_, '_, f32>) {
     let mut first = 0;
     while heads.count() - first >= TOGETHER {
         tile::<V, B, TOGETHER>(v, keys, values, how, heads, first);
@@ -51,20 +51,26 @@ fn over<V: Vector, B: Lanes>(v: V, keys: &[B], values: &[B], how: Scores, heads:
 #[inline(always)]
 fn tile<V: Vector, B: Lanes, const T: usize>(
     v: V,
-    keys: &[B],
-    values: &[B],
+    keys: &[B::Raw],
+    values: &[B::Raw],
     how: Scores,
     heads: &mut Heads<'_, '_, f32>,
     first: usize,
 ) {
-    let visible: [Range<usize>; T] = core::array::from_fn(|i| heads.visible(first + i));
-    let seen = visible.iter().filter(|v| !v.is_empty());
-    let (from, to) = seen.fold((CHUNK, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
+    let mut visible = [const { 0..0 }; T];
+    let (mut from, mut to) = (CHUNK, 0);
+    let mut queries: [&[f32]; T] = [&[]; T];
+    for i in 0..T {
+        visible[i] = heads.visible(first + i);
+        queries[i] = heads.query(first + i);
+        if !visible[i].is_empty() {
+            (from, to) = (from.min(visible[i].start), to.max(visible[i].end));
+        }
+    }
     if from >= to {
         return;
     }
     let mut weights = [[0.0f32; CHUNK]; T];
-    let queries: [&[f32]; T] = core::array::from_fn(|i| heads.query(first + i));
     scores::<V, B, T>(v, queries, keys, from..to, &mut weights);
     let mut chunk = [(0.0f32, 0.0f32); T];
     for (i, weights) in weights.iter_mut().enumerate() {
@@ -84,7 +90,7 @@ fn tile<V: Vector, B: Lanes, const T: usize>(
 fn scores<V: Vector, B: Lanes, const T: usize>(
     v: V,
     queries: [&[f32]; T],
-    keys: &[B],
+    keys: &[B::Raw],
     range: Range<usize>,
     out: &mut [[f32; CHUNK]; T],
 ) {
@@ -93,7 +99,8 @@ fn scores<V: Vector, B: Lanes, const T: usize>(
         for (part, start) in (0..queries[0].len()).step_by(CHUNK).enumerate() {
             let end = queries[0].len().min(start + CHUNK);
             let mut sums = [[v.splat(0.0); WIDE]; T];
-            let elements = queries.map(|query| &query[start..end]);
+            let mut elements = queries;
+            elements.iter_mut().for_each(|query| *query = &query[start..end]);
             chains::<V, B, 1, WIDE, T>(v, elements, [&keys[start * CHUNK + at..]], CHUNK, &mut sums);
             for (sums, out) in sums.into_iter().zip(out.iter_mut()) {
                 for (i, sum) in sums.into_iter().enumerate() {
@@ -140,11 +147,7 @@ fn maximum<V: Vector>(x: &[f32]) -> f32 {
 
 /// Σ of each query's weights, one after the other; the queries' chains run side by side.
 #[inline(always)]
-fn denominators<const T: usize>(
-    weights: &[[f32; CHUNK]; T],
-    visible: &[Range<usize>; T],
-    out: &mut [(f32, f32); T],
-) {
+fn denominators<const T: usize>(weights: &[[f32; CHUNK]; T], visible: &[Range<usize>; T], out: &mut [(f32, f32); T]) {
     let common = common(visible);
     let mut sums = [0.0f32; T];
     for (i, sum) in sums.iter_mut().enumerate() {
@@ -175,13 +178,16 @@ fn weigh<V: Vector, B: Lanes, const T: usize>(
     v: V,
     weights: &[[f32; CHUNK]; T],
     visible: &[Range<usize>; T],
-    values: &[B],
+    values: &[B::Raw],
     chunk: &[(f32, f32); T],
     heads: &mut Heads<'_, '_, f32>,
     first: usize,
 ) {
     let dim = heads.query(first).len();
-    let merges: [Merge; T] = core::array::from_fn(|i| merge::<V>(heads.running(first + i), &visible[i], chunk[i]));
+    let mut merges = [Merge::Keep; T];
+    for i in 0..T {
+        merges[i] = merge::<V>(heads.running(first + i), &visible[i], chunk[i]);
+    }
     let step = WIDE * V::LANES;
     let mut at = 0;
     while dim - at >= step {
@@ -197,7 +203,7 @@ fn weigh<V: Vector, B: Lanes, const T: usize>(
         for element in at..dim {
             let mut sum = 0.0;
             for key in visible.clone() {
-                sum = Single::<V::Scalar>::fma(weights[i][key], values[key * dim + element].widen(), sum);
+                sum = Single::<V::Scalar>::fma(weights[i][key], B::widen(values[key * dim + element]), sum);
             }
             let out = &mut heads.out(first + i)[element];
             *out = merges[i].apply::<V>(sum, *out);
@@ -252,7 +258,7 @@ fn strip<V: Vector, B: Lanes, const VECS: usize, const T: usize>(
     v: V,
     weights: &[[f32; CHUNK]; T],
     visible: &[Range<usize>; T],
-    values: &[B],
+    values: &[B::Raw],
     dim: usize,
     merges: &[Merge; T],
     heads: &mut Heads<'_, '_, f32>,
@@ -260,23 +266,22 @@ fn strip<V: Vector, B: Lanes, const VECS: usize, const T: usize>(
 ) {
     let common = common(visible);
     let mut sums = [[v.splat(0.0); VECS]; T];
-    let alone = |i: usize, keys: Range<usize>, sums: &mut [V::F; VECS]| {
-        if !keys.is_empty() {
-            let from = &values[keys.start * dim..];
-            chains::<V, B, 1, VECS, 1>(v, [&weights[i][keys]], [from], dim, core::array::from_mut(sums));
-        }
-    };
-    for (i, sums) in sums.iter_mut().enumerate() {
-        alone(i, visible[i].start..common.start.min(visible[i].end), sums);
+    for i in 0..T {
+        let keys = visible[i].start..common.start.min(visible[i].end);
+        alone::<V, B, VECS>(v, &weights[i], keys, values, dim, &mut sums[i]);
     }
     if !common.is_empty() {
-        let rows = weights.each_ref().map(|weights| &weights[common.clone()]);
+        let mut rows: [&[f32]; T] = [&[]; T];
+        for i in 0..T {
+            rows[i] = &weights[i][common.clone()];
+        }
         chains::<V, B, 1, VECS, T>(v, rows, [&values[common.start * dim..]], dim, &mut sums);
     }
-    for (i, sums) in sums.iter_mut().enumerate() {
-        alone(i, common.end.max(visible[i].start)..visible[i].end, sums);
+    for i in 0..T {
+        let keys = common.end.max(visible[i].start)..visible[i].end;
+        alone::<V, B, VECS>(v, &weights[i], keys, values, dim, &mut sums[i]);
         let out = &mut heads.out(first + i)[at..];
-        for (part, &sum) in sums.iter().enumerate() {
+        for (part, &sum) in sums[i].iter().enumerate() {
             let out = &mut out[part * V::LANES..];
             match merges[i] {
                 Merge::Keep => {}
@@ -287,5 +292,21 @@ fn strip<V: Vector, B: Lanes, const VECS: usize, const T: usize>(
                 }
             }
         }
+    }
+}
+
+/// One query's chains over keys that it does not share with the others.
+#[inline(always)]
+fn alone<V: Vector, B: Lanes, const VECS: usize>(
+    v: V,
+    weights: &[f32; CHUNK],
+    keys: Range<usize>,
+    values: &[B::Raw],
+    dim: usize,
+    sums: &mut [V::F; VECS],
+) {
+    if !keys.is_empty() {
+        let from = &values[keys.start * dim..];
+        chains::<V, B, 1, VECS, 1>(v, [&weights[keys]], [from], dim, core::array::from_mut(sums));
     }
 }

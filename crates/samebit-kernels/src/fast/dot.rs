@@ -152,7 +152,14 @@ fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const
 
 /// `STEPS` is a quarter of a sub-block's elements.
 #[inline(always)]
-fn blocks256<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const STEPS: usize, const MINIMUMS: bool>(
+fn blocks256<
+    V: ByteDot,
+    const G: usize,
+    const VECS: usize,
+    const T: usize,
+    const STEPS: usize,
+    const MINIMUMS: bool,
+>(
     v: V,
     tiles: &[Tile; G],
     x: [&Chunk; T],

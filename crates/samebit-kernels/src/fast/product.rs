@@ -4,12 +4,15 @@
 //! once for many rows; outputs wait in a small block of their own until the last chunk, get their bias, and are looked at
 //! once for what is not finite.
 
-use samebit_numerics::blocks::{Family, Format};
+use core::ops::Range;
+
+use samebit_numerics::blocks::Format;
 use samebit_numerics::reduce::{CHUNK, chunks};
 
+use super::chains::{PackedBrain, PackedHalf, PackedSingle};
 use super::dot::Outputs;
 use super::floats::{self, FloatTile};
-use super::kernel::{Kernel, Unit, together};
+use super::kernel::{Kernel, together};
 use super::tile::Tile;
 use super::unpack::unpack;
 use crate::packed::{PackedMatrix, chunk_bytes};
@@ -22,6 +25,9 @@ const ROWS: usize = 128;
 
 /// Groups that any vector unit does together, at most.
 const GROUPS: usize = 2;
+
+/// Groups of float weights that are done together for a single row of activations: chains enough to hide their latency.
+const ALONE: usize = 4;
 
 /// Room that a thread keeps between calls, so that none begins by clearing it.
 pub(crate) struct Scratch {
@@ -49,10 +55,37 @@ struct Block<'a, 'b> {
     finite: bool,
 }
 
-/// The columns of `out`, which begin with a whole group, for all rows of `x`; whether all are finite. `G` groups (`VECS`
-/// vectors) are done together, a last odd one alone (`ODD` vectors).
+/// The columns of `out`, which begin with a whole group, for all rows of `x`; whether all are finite. The matrix is of
+/// `Format::ALL[FORMAT]`. `G` groups (`VECS` vectors) are done together, a last odd one alone (`ODD` vectors).
 #[inline(always)]
-pub(crate) fn product<V: Unit, const G: usize, const VECS: usize, const ODD: usize>(
+pub(crate) fn integers<K: Kernel, const FORMAT: usize, const G: usize, const VECS: usize, const ODD: usize>(
+    v: K::Vector,
+    matrix: &PackedMatrix<'_>,
+    x: &Activations<f32>,
+    bias: Option<&[f32]>,
+    out: &mut Columns<'_, f32>,
+    scratch: &mut Scratch,
+) -> bool {
+    const { assert!(G <= GROUPS) };
+    let mut block = Block { matrix, x, bias, out, finite: true };
+    let Range { start: mut group, end } = block.groups();
+    while group < end {
+        let odd = end - group < G;
+        for first in (0..x.tokens).step_by(ROWS) {
+            if const { G > 1 } && odd {
+                block.integers::<K, FORMAT, 1, ODD>(v, group, first, scratch);
+            } else {
+                block.integers::<K, FORMAT, G, VECS>(v, group, first, scratch);
+            }
+        }
+        group += if odd { 1 } else { G };
+    }
+    block.finite
+}
+
+/// The same for float weights; for a single row of activations [`ALONE`] groups (`WIDE` vectors) are done together.
+#[inline(always)]
+pub(crate) fn floats<V: Vector, const G: usize, const VECS: usize, const ODD: usize, const WIDE: usize>(
     v: V,
     matrix: &PackedMatrix<'_>,
     x: &Activations<f32>,
@@ -61,46 +94,33 @@ pub(crate) fn product<V: Unit, const G: usize, const VECS: usize, const ODD: usi
     scratch: &mut Scratch,
 ) -> bool {
     const { assert!(G <= GROUPS) };
-    let range = out.range();
-    assert!(range.start.is_multiple_of(GROUP) && range.end <= matrix.rows, "product: columns are not whole groups");
     let mut block = Block { matrix, x, bias, out, finite: true };
-    let (mut group, end) = (range.start / GROUP, range.end.div_ceil(GROUP));
-    let float = matrix.format.family() == Family::Float;
+    let Range { start: mut group, end } = block.groups();
+    while x.tokens == 1 && end - group >= ALONE {
+        block.one_row::<V, WIDE>(v, group);
+        group += ALONE;
+    }
     while group < end {
+        let odd = end - group < G;
         for first in (0..x.tokens).step_by(ROWS) {
-            match (end - group >= G, float) {
-                (true, true) => block.floats::<V, G, VECS>(v, group, first, scratch),
-                (true, false) => block.quantized::<V, G, VECS>(v, group, first, scratch),
-                (false, true) => block.floats::<V, 1, ODD>(v, group, first, scratch),
-                (false, false) => block.quantized::<V, 1, ODD>(v, group, first, scratch),
+            if const { G > 1 } && odd {
+                block.floats::<V, 1, ODD>(v, group, first, scratch);
+            } else {
+                block.floats::<V, G, VECS>(v, group, first, scratch);
             }
         }
-        group += if end - group >= G { G } else { 1 };
+        group += if odd { 1 } else { G };
     }
     block.finite
 }
 
 impl Block<'_, '_> {
-    /// Makes a constant of the format.
+    /// The groups of rows of weights that the outputs belong to.
     #[inline(always)]
-    fn quantized<V: Unit, const G: usize, const VECS: usize>(
-        &mut self,
-        v: V,
-        group: usize,
-        first: usize,
-        scratch: &mut Scratch,
-    ) {
-        macro_rules! of {
-            ($($kernel:ident: $($format:ident)*;)*) => {
-                match self.matrix.format {
-                    $($(Format::$format => {
-                        self.integers::<V::$kernel, { Format::$format as usize }, G, VECS>(v, group, first, scratch);
-                    })*)*
-                    Format::F32 | Format::F16 | Format::Bf16 => {}
-                }
-            };
-        }
-        of!(Blocks32: Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Iq4Nl Mxfp4; Blocks256: Q2K Q3K Q4K Q5K Q6K; Table256: Iq4Xs;);
+    fn groups(&self) -> Range<usize> {
+        let Range { start, end } = self.out.range();
+        assert!(start.is_multiple_of(GROUP) && end <= self.matrix.rows, "product: columns are not whole groups");
+        start / GROUP..end.div_ceil(GROUP)
     }
 
     #[inline(always)]
@@ -128,15 +148,14 @@ impl Block<'_, '_> {
             let mut at = 0;
             if const { together::<K, FORMAT>(VECS) >= 4 } {
                 for y in outputs.as_chunks_mut::<4>().0 {
-                    let x = core::array::from_fn(|i| row(at + i));
+                    let x = [row(at), row(at + 1), row(at + 2), row(at + 3)];
                     K::dot::<FORMAT, G, VECS, 4>(v, tiles, x, y, ([&[]; G], 0));
                     at += 4;
                 }
             }
             if const { together::<K, FORMAT>(VECS) >= 2 } {
                 for y in outputs[at..].as_chunks_mut::<2>().0 {
-                    let x = core::array::from_fn(|i| row(at + i));
-                    K::dot::<FORMAT, G, VECS, 2>(v, tiles, x, y, ([&[]; G], 0));
+                    K::dot::<FORMAT, G, VECS, 2>(v, tiles, [row(at), row(at + 1)], y, ([&[]; G], 0));
                     at += 2;
                 }
             }
@@ -151,8 +170,7 @@ impl Block<'_, '_> {
     /// The packed bytes that will be read after a chunk of some groups.
     #[inline(always)]
     fn ahead<const G: usize>(&self, group: usize, chunk: usize) -> [&[u8]; G] {
-        let (next, chunk) =
-            if chunk + 1 < chunks(self.matrix.cols) { (group, chunk + 1) } else { (group + G, 0) };
+        let (next, chunk) = if chunk + 1 < chunks(self.matrix.cols) { (group, chunk + 1) } else { (group + G, 0) };
         let mut ahead: [&[u8]; G] = [&[]; G];
         for (i, ahead) in ahead.iter_mut().enumerate() {
             *ahead = self.matrix.chunk(next + i, chunk);
@@ -177,20 +195,44 @@ impl Block<'_, '_> {
             for (i, tile) in tiles.iter_mut().enumerate() {
                 floats::widen(v, self.matrix, group + i, columns.clone(), tile);
             }
-            let values = &self.x.values;
-            let row = |row: usize| &values[(first + row) * cols..][columns.clone()];
+            let mut at = first;
             let (sixes, rest) = outputs.as_chunks_mut::<6>();
-            let mut at = 0;
             for y in sixes {
-                floats::accumulate::<V, G, VECS, 6>(v, tiles, core::array::from_fn(|i| row(at + i)), y);
+                floats::accumulate::<V, G, VECS, 6>(v, tiles, floats::rows(self.x, at, &columns), y);
                 at += 6;
             }
+            let (threes, rest) = rest.as_chunks_mut::<3>();
+            for y in threes {
+                floats::accumulate::<V, G, VECS, 3>(v, tiles, floats::rows(self.x, at, &columns), y);
+                at += 3;
+            }
             for y in rest {
-                floats::accumulate::<V, G, VECS, 1>(v, tiles, [row(at)], core::array::from_mut(y));
+                let x = floats::rows(self.x, at, &columns);
+                floats::accumulate::<V, G, VECS, 1>(v, tiles, x, core::array::from_mut(y));
                 at += 1;
             }
         }
         self.put(group, first, outputs);
+    }
+
+    /// Float weights for a single row of activations, read where they lie.
+    #[inline(always)]
+    fn one_row<V: Vector, const WIDE: usize>(&mut self, v: V, group: usize) {
+        let mut outputs = [[[0.0; GROUP]; ALONE]];
+        for chunk in 0..chunks(self.matrix.cols) {
+            let columns = chunk * CHUNK..self.matrix.cols.min((chunk + 1) * CHUNK);
+            let mut weights: [&[u8]; ALONE] = [&[]; ALONE];
+            for (i, weights) in weights.iter_mut().enumerate() {
+                *weights = self.matrix.chunk(group + i, chunk);
+            }
+            let x = &self.x.values[columns];
+            match self.matrix.format {
+                Format::F16 => floats::straight::<V, PackedHalf, ALONE, WIDE, 2>(v, weights, x, &mut outputs),
+                Format::Bf16 => floats::straight::<V, PackedBrain, ALONE, WIDE, 2>(v, weights, x, &mut outputs),
+                _ => floats::straight::<V, PackedSingle, ALONE, WIDE, 4>(v, weights, x, &mut outputs),
+            }
+        }
+        self.put(group, 0, &outputs);
     }
 
     /// Finished outputs to their columns, with their bias.

@@ -112,6 +112,8 @@ impl<T> Columns<'_, T> {
         assert!(row < self.rows, "a row beyond the grid");
         // SAFETY: `start` begins `rows · width` cells that are borrowed mutably for longer than `self`; row and range were
         // checked against them, and no other `Columns` of this grid has a cell of this range.
-        unsafe { core::slice::from_raw_parts_mut(self.start.add(row * self.width + self.range.start), self.range.len()) }
+        unsafe {
+            core::slice::from_raw_parts_mut(self.start.add(row * self.width + self.range.start), self.range.len())
+        }
     }
 }

@@ -114,7 +114,11 @@ impl Pool {
     ///
     /// # Panics
     /// If the heights differ, or if `work` panics in any thread.
-    pub fn rows<T: Send, const N: usize>(&self, mut grids: [Grid<'_, T>; N], work: impl Fn(usize, [&mut [T]; N]) + Sync) {
+    pub fn rows<T: Send, const N: usize>(
+        &self,
+        mut grids: [Grid<'_, T>; N],
+        work: impl Fn(usize, [&mut [T]; N]) + Sync,
+    ) {
         let Some(height) = grids.first().map(Grid::rows) else { return };
         assert!(grids.iter().all(|grid| grid.rows() == height), "grids of one height");
         let widths = grids.each_ref().map(Grid::width);
