@@ -213,9 +213,13 @@ pub struct Fast<R: 'static> {
     pub(crate) takes: fn(Format) -> Option<Takes>,
     pub(crate) bytes: Quantize<R, BytePlanes>,
     pub(crate) words: Quantize<R, WordPlanes>,
-    pub(crate) unpack: fn(Format) -> fn(&[u8], &mut Tile),
+    /// What fills a tile for a format.
+    pub(crate) unpack: fn(Format) -> Unpack,
     pub(crate) product: fn(Call<'_, '_, R>) -> bool,
 }
+
+/// Fills a tile from the bytes of a chunk of sixteen rows.
+pub(crate) type Unpack = fn(&[u8], &mut Tile);
 
 /// A row's integers; whether all its values are finite.
 type Quantize<R, P> = fn(&[R], &mut [QuantizedChunk<P>]) -> bool;

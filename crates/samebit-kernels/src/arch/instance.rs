@@ -139,7 +139,7 @@ macro_rules! fast {
             unpack(vector(), Format::$format, <$kernel as Kernel>::SIGNED, bytes, tile) })*
 
         /// What unpacks a format; nothing for float formats, which have no tiles.
-        fn unpacker(format: Format) -> fn(&[u8], &mut Tile) {
+        fn unpacker(format: Format) -> Unpack {
             match format {
                 $(Format::$format => $name,)*
                 Format::F32 | Format::F16 | Format::Bf16 => |_, _| {},

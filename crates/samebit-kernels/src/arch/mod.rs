@@ -56,7 +56,7 @@ mod fast_kernels {
     use crate::fast::product::{self, Call};
     use crate::fast::tile::Tile;
     use crate::fast::unpack::unpack;
-    use crate::table::{Fast, Heads, Numerics, PageOf, Table};
+    use crate::table::{Fast, Heads, Numerics, PageOf, Table, Unpack};
     use samebit_numerics::blocks::Format;
 
     // How many groups and vectors are done together is what the registers hold: sixteen or thirty-two.

@@ -126,11 +126,11 @@ fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const
         }
     }
     let mut t = [[v.splat(0.0); VECS]; T];
-    for block in 0..tiles[0].blocks.min(8) {
+    for (block, &start) in starts.iter().enumerate().take(tiles[0].blocks) {
         if T == 1 {
             fetch(v, &ahead, bytes, block, 8);
         }
-        let start = [[0; T], starts[block]];
+        let start = [[0; T], start];
         let [high, low] = planes::<V, G, VECS, T, 8>(v, tiles, &x, 8 * block, start);
         for row in 0..T {
             for i in 0..VECS {
@@ -170,7 +170,7 @@ fn blocks256<
     for sub in 0..64 / STEPS {
         for (t, x) in x.iter().enumerate() {
             for (plane, sums) in [&x.high_sums, &x.low_sums].into_iter().enumerate() {
-                let sum = if STEPS == 4 { sums[sub & 15] } else { sums[2 * sub & 15] + sums[(2 * sub + 1) & 15] };
+                let sum = if STEPS == 4 { sums[sub & 15] } else { sums[(2 * sub) & 15] + sums[(2 * sub + 1) & 15] };
                 starts[sub & 15][plane][t] = -bias * sum;
             }
         }

@@ -15,7 +15,7 @@ use super::tile::{SHAPES, Tile};
 use super::unpack::shape;
 use crate::packed::{PackedMatrix, chunk_bytes};
 use crate::pool::Columns;
-use crate::table::Activations;
+use crate::table::{Activations, Unpack};
 use crate::vector::{GROUP, Vector};
 
 /// Rows of activations for which a tile is unpacked once.
@@ -52,7 +52,7 @@ pub(crate) struct Call<'a, 'b, R = f32> {
     pub(crate) out: &'a mut Columns<'b, R>,
     pub(crate) scratch: &'a mut Scratch,
     /// Fills a tile from the bytes of a chunk of a group.
-    pub(crate) unpack: fn(&[u8], &mut Tile),
+    pub(crate) unpack: Unpack,
 }
 
 impl Call<'_, '_> {
