@@ -4,8 +4,10 @@
 //! build in seconds and work when they do not; what needs them is started through cargo.
 
 mod cargo;
+mod digests;
 mod licences;
 mod models;
+mod targets;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +55,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Build for other machines, run there under emulators, and check the bits (no name: all)
+    #[command(visible_alias = "target")]
+    Targets {
+        /// Which ones: aarch64, wasm, x86-old
+        names: Vec<String>,
+    },
+    /// Run real models in every way that must not matter and compare the digests of their logits
+    Digests(digests::Options),
     /// Compare logits and continuations with golden outputs and print tables
     Accuracy {
         /// Arguments of `samebit-accuracy logits` (try --help)
@@ -91,6 +101,8 @@ fn run(command: Command) -> Result<bool> {
             let vectors = root.join("conformance/v1.txt").display().to_string();
             run_with(&root, "samebit-conform", vectors, &rest)
         }
+        Command::Targets { names } => targets::check(&root, &names),
+        Command::Digests(options) => digests::compare(&root, &options),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
         Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),
     }

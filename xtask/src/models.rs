@@ -111,7 +111,8 @@ pub(crate) fn fetch_named(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static TestModel>> {
+/// The models of these names; without one, all.
+pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static TestModel>> {
     static MODELS: [TestModel; 3] = ALL;
     if names.is_empty() {
         return Ok(MODELS.iter().collect());

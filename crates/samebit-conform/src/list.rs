@@ -18,6 +18,13 @@ pub struct Vector {
     pub digest: blake3::Hash,
 }
 
+impl Vector {
+    /// Whether it is of a whole model, not of one operation.
+    pub fn is_model(&self) -> bool {
+        self.name.starts_with("model/")
+    }
+}
+
 /// A line that is no vector.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {

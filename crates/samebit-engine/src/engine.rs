@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use samebit_gguf::Gguf;
-use samebit_kernels::{Isa, Numerics, Pool};
+use samebit_kernels::{Isa, Numerics, Pool, Table};
 use samebit_model::{KvType, Model};
 
 use crate::answer::{Answer, Manner, Rules};
@@ -68,13 +68,25 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads a model; its matrices stay in the file.
+    /// Loads a model; its matrices stay in the file until [`Engine::prepare`] or the first sequence.
     ///
     /// # Errors
     /// A file that is no model which can run here.
     pub fn load(gguf: Gguf, options: &EngineOptions) -> Result<Self, EngineError> {
         let pool = Pool::new(options.threads);
         Ok(Self { model: Arc::new(Model::load(gguf)?), options: options.clone(), pool })
+    }
+
+    /// Puts the weights into the form that the instruction set wants, where it wants another than the file's, on all threads.
+    /// The first sequence would do it otherwise. Tells `progress` how many bytes of how many are done.
+    pub fn prepare(&self, progress: &mut dyn FnMut(usize, usize)) {
+        let wanted = match self.options.numerics {
+            Numerics::F64 => false,
+            mode => Table::single(self.options.isa, mode).fast.is_some(),
+        };
+        if wanted {
+            self.model.pack(&self.pool, progress);
+        }
     }
 
     /// The same model run in another way; nothing is loaded again.

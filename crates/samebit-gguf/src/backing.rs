@@ -30,12 +30,15 @@ impl Backing {
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn release(&self, _: usize, _: usize) {}
 
-    /// Maps a regular file.
+    /// Maps a regular file; where the system has no mappings (WASI), reads it.
     pub(crate) fn map(path: &Path) -> Result<Backing, ErrorKind> {
         let open = |source: io::Error| ErrorKind::Io { doing: "open", source };
         // Asked before opening: opening a named pipe would wait for a writer.
         if !fs::metadata(path).map_err(open)?.is_file() {
             return Err(ErrorKind::NotAFile);
+        }
+        if cfg!(target_family = "wasm") {
+            return fs::read(path).map(Backing::Owned).map_err(|source| ErrorKind::Io { doing: "read", source });
         }
         let file = File::open(path).map_err(open)?;
         if file.metadata().map_err(open)?.len() == 0 {

@@ -1,5 +1,6 @@
 //! An open model: one file or several parts, their metadata, tensors and data.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,6 +48,12 @@ impl Shard {
     #[must_use]
     pub fn data_start(&self) -> u64 {
         self.data_start
+    }
+
+    /// Says that these bytes will not be read again soon, so that the system may have their pages back. They can be read all
+    /// the same.
+    pub fn release(&self, range: Range<usize>) {
+        self.bytes.release(range.start, range.len());
     }
 
     fn read(name: Arc<str>, bytes: Backing) -> Result<(Shard, Header), GgufError> {
@@ -185,11 +192,11 @@ impl Gguf {
         &self.shards[tensor.shard()].bytes[start..start + tensor.bytes as usize]
     }
 
-    /// Says that a tensor's bytes will not be read again soon, so that the system may have their pages back. They can be read
-    /// all the same.
+    /// Says that a tensor's bytes will not be read again soon; see [`Shard::release`].
     pub fn release(&self, tensor: &TensorInfo) {
         // Inside the shard, as for `data`.
-        self.shards[tensor.shard()].bytes.release(tensor.offset as usize, tensor.bytes as usize);
+        let start = tensor.offset as usize;
+        self.shards[tensor.shard()].release(start..start + tensor.bytes as usize);
     }
 
     /// The model's files, in order; one, unless it is split.

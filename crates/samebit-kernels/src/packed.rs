@@ -37,20 +37,20 @@ pub struct PackedMatrix<'a> {
 }
 
 impl<'a> PackedMatrix<'a> {
-    /// The bytes of one group of rows.
+    /// The bytes of a group of rows, or of the last one where there is none of that number.
     #[inline(always)]
-    pub fn group(&self, group: usize) -> &'a [u8] {
+    pub(crate) fn group(&self, group: usize) -> &'a [u8] {
         let len = group_bytes(self.format, self.cols);
-        &self.bytes[group * len..(group + 1) * len]
+        &self.bytes[group.min(self.groups() - 1) * len..][..len]
     }
 
-    /// The bytes of one chunk of a group; empty beyond the last.
+    /// The bytes of one chunk of a group, or of the last group where there is none of that number.
     #[inline(always)]
     pub(crate) fn chunk(&self, group: usize, chunk: usize) -> &'a [u8] {
         let len = group_bytes(self.format, self.cols);
         let stride = chunk_bytes(self.format);
-        let start = chunk * stride;
-        self.bytes.get(group * len + start..group * len + len.min(start + stride)).unwrap_or(&[])
+        let (group, start) = (group.min(self.groups() - 1) * len, chunk * stride);
+        self.bytes.get(group + start..group + len.min(start + stride)).unwrap_or(&[])
     }
 
     /// Groups of rows.

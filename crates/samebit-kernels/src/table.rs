@@ -21,7 +21,8 @@ use crate::Isa;
 use crate::arch;
 use crate::fast::activations::{BytePlanes, Planes, QuantizedChunk, WordPlanes};
 use crate::fast::kernel::Takes;
-use crate::fast::product::Scratch;
+use crate::fast::product::{Call, Scratch};
+use crate::fast::tile::Tile;
 use crate::packed::PackedMatrix;
 use crate::pool::{Columns, Pool};
 
@@ -153,6 +154,8 @@ impl<'a, R> Heads<'a, '_, R> {
 
 /// Attends to the visible keys of a page.
 type Attend<R> = fn(PageOf<'_, R>, Scores, &mut Heads<'_, '_, R>);
+/// The shape of `attention::merge`: a chunk, its weighted values, what came before, its weighted values.
+type Merge<R> = fn(Running<R>, &[R], &mut Running<R>, &mut [R]);
 /// The shape of `norm::layer_norm`: row, weight, bias, ε, output.
 type LayerNorm<R> = fn(&[R], &[f32], &[f32], f32, &mut [R]);
 type MatMul<R> = fn(&Matrix<'_>, Range<usize>, &Activations<R>, &mut [R]);
@@ -175,6 +178,8 @@ pub struct Table<R: 'static> {
     pub rotate: fn(&mut [R], Pairing, &[R], &[R]),
     /// `ops::attention::attend` for each of the heads.
     pub attend: Attend<R>,
+    /// `ops::attention::merge`.
+    pub merge: Merge<R>,
     /// `ops::attention::finish`.
     pub finish: fn(Running<R>, Option<f32>, &mut [R]),
     /// `ops::softmax::softmax`.
@@ -208,13 +213,16 @@ pub struct Fast<R: 'static> {
     pub(crate) takes: fn(Format) -> Option<Takes>,
     pub(crate) bytes: Quantize<R, BytePlanes>,
     pub(crate) words: Quantize<R, WordPlanes>,
-    pub(crate) product: Product<R>,
+    /// What fills a tile for a format.
+    pub(crate) unpack: fn(Format) -> Unpack,
+    pub(crate) product: fn(Call<'_, '_, R>) -> bool,
 }
+
+/// Fills a tile from the bytes of a chunk of sixteen rows.
+pub(crate) type Unpack = fn(&[u8], &mut Tile);
 
 /// A row's integers; whether all its values are finite.
 type Quantize<R, P> = fn(&[R], &mut [QuantizedChunk<P>]) -> bool;
-
-type Product<R> = fn(&PackedMatrix<'_>, &Activations<R>, Option<&[f32]>, &mut Columns<'_, R>, &mut Scratch) -> bool;
 
 thread_local! {
     static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch::new()));
@@ -270,7 +278,8 @@ impl<R: Copy + Default + Send + Sync> Fast<R> {
         out: &mut Columns<'_, R>,
     ) -> bool {
         assert!(matrix.cols == x.cols && out.rows() == x.tokens, "product: activations do not fit");
-        SCRATCH.with_borrow_mut(|scratch| (self.product)(matrix, x, bias, out, scratch))
+        let unpack = (self.unpack)(matrix.format);
+        SCRATCH.with_borrow_mut(|scratch| (self.product)(Call { matrix, x, bias, out, scratch, unpack }))
     }
 }
 

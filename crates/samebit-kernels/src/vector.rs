@@ -6,13 +6,13 @@
 use samebit_numerics::arith::Float32;
 
 /// Rows of weights that are packed side by side: a multiple of every vector's lanes.
-pub const GROUP: usize = 16;
+pub(crate) const GROUP: usize = 16;
 
 /// Four bytes of each of sixteen rows, eight at a time: integers that wide are shifted in one instruction everywhere.
-pub type Line = [u64; 8];
+pub(crate) type Line = [u64; 8];
 
 /// Lanes of binary32 and of 32-bit integers. `part` chooses which `LANES` of [`GROUP`] numbers are meant.
-pub trait Vector: Copy + 'static {
+pub(crate) trait Vector: Copy + 'static {
     /// The scalar operations of the same instruction set.
     type Scalar: Float32;
     /// Lanes: 16, 8 or 4.
@@ -75,7 +75,7 @@ pub trait Vector: Copy + 'static {
 }
 
 /// An instruction set that multiplies bytes and adds four products to a 32-bit integer, exactly.
-pub trait ByteDot: Vector {
+pub(crate) trait ByteDot: Vector {
     /// Whether the weights' bytes are signed; else they are unsigned, as far above their values as their format says.
     const SIGNED: bool;
     /// Each lane plus the dot product of four weights and four signed activations.
@@ -83,7 +83,7 @@ pub trait ByteDot: Vector {
 }
 
 /// An instruction set whose widest exact dot product is that of pairs of words.
-pub trait WordDot: Vector {
+pub(crate) trait WordDot: Vector {
     /// Into a part of sixteen integers.
     fn store_i(self, x: Self::I, to: &mut [i32; GROUP], part: usize);
     /// Of each quadruple of unsigned bytes the first and the third, and the second and the fourth, as pairs of words.
@@ -95,7 +95,7 @@ pub trait WordDot: Vector {
 }
 
 /// An instruction set that multiplies bytes and adds the products to 16-bit sums: exact for small weights, a few at a time.
-pub trait SmallDot: Vector {
+pub(crate) trait SmallDot: Vector {
     /// 16-bit sums.
     type Sums: Copy;
     /// Products that one step adds to a 16-bit sum.
@@ -111,7 +111,7 @@ pub trait SmallDot: Vector {
 }
 
 /// An instruction set of four lanes that multiplies matrices of bytes: 2 × 8 by 8 × 2, exactly.
-pub trait MatrixDot: ByteDot {
+pub(crate) trait MatrixDot: ByteDot {
     /// Two quadruples of weights of each of four rows, as two rows each.
     fn zip(self, first: Self::I, second: Self::I) -> [Self::I; 2];
     /// Eight activations of each of two rows.

@@ -46,7 +46,7 @@ impl<R: Real> Runner<R> {
     ) -> Result<(), ForwardError> {
         let config = self.model.config();
         let (key_width, query_width) = (config.kv_heads * config.head_dim, config.heads * config.head_dim);
-        let Room { queries, keys, values, projected: spare, mixed, .. } = room;
+        let Room { queries, keys, values, projected: spare, mixed, parts, .. } = room;
         tap.tensor("Qcur", Some(index), query_width, queries);
         tap.tensor("Kcur", Some(index), key_width, keys);
         tap.tensor("Vcur", Some(index), key_width, values);
@@ -63,7 +63,20 @@ impl<R: Real> Runner<R> {
             tap.tensor(&format!("{what}_rope"), Some(index), width, heads);
         }
         self.remember(index, keys, values, rows, caches)?;
-        self.attend(index, layer, queries, rows, caches, mixed);
+        mixed.resize(queries.len(), R::default());
+        let pass = Pass {
+            layer: index,
+            group: config.group(),
+            head_dim: config.head_dim,
+            window: config.windows[index],
+            scores: Scores { scale: config.score_scale, soft_cap: config.score_cap },
+            sinks: layer.sinks.as_deref(),
+            rows,
+            queries,
+            caches,
+            table: &self.table,
+        };
+        self.attend(&pass, mixed, parts);
         check_finite(mixed, rows, || place(index, "attention"))?;
         tap.tensor("kqv_out", Some(index), query_width, mixed);
         Ok(())
@@ -123,33 +136,55 @@ impl<R: Real> Runner<R> {
         Ok(())
     }
 
-    fn attend(
-        &self,
-        index: usize,
-        layer: &Layer,
-        queries: &[R],
-        rows: &[Row],
-        caches: &[Cache<R>],
-        out: &mut Vec<R>,
-    ) {
-        let config = self.model.config();
-        let pass = Pass {
-            layer: index,
-            group: config.group(),
-            head_dim: config.head_dim,
-            window: config.windows[index],
-            scores: Scores { scale: config.score_scale, soft_cap: config.score_cap },
-            sinks: layer.sinks.as_deref(),
-            rows,
-            queries,
-            caches,
-            table: &self.table,
-        };
-        out.resize(queries.len(), R::default());
-        let grid = Grid::new(out, config.heads * config.head_dim);
+    fn attend(&self, pass: &Pass<'_, R>, out: &mut [R], parts: &mut Vec<Part<R>>) {
+        if pass.rows.len() == 1 && self.pool.threads() > 1 && pass.pages(&(0..1)).len() > 1 {
+            return self.attend_by_pages(pass, out, parts);
+        }
+        let unit = pass.group * pass.head_dim;
+        let grid = Grid::new(out, self.model.config().kv_heads * unit);
         // A unit is one key/value head's queries of a few rows, which share its pages.
         let height = (UNIT / pass.group).max(1);
-        self.pool.blocks(grid, pass.group * pass.head_dim, height, |first, block| pass.unit(first, block));
+        self.pool.blocks(grid, unit, height, |first, block| pass.unit(first, block));
+    }
+
+    /// Attention of a single row with threads to spare: each page on its own, then merged in their order, as they would have
+    /// been one after the other.
+    fn attend_by_pages(&self, pass: &Pass<'_, R>, out: &mut [R], parts: &mut Vec<Part<R>>) {
+        let (dim, group, kv_heads) = (pass.head_dim, pass.group, self.model.config().kv_heads);
+        let pages = pass.pages(&(0..1));
+        parts.resize_with(pages.len() * kv_heads, Part::default);
+        self.pool.fill(parts, 1, |index, parts| {
+            for (index, part) in (index..).zip(parts) {
+                part.running.clear();
+                part.running.resize(group, Running::default());
+                part.values.resize(group * dim, R::default());
+                let (head, page) = (index % kv_heads, pages.start + index / kv_heads);
+                let mut grid = Grid::new(&mut part.values, group * dim);
+                pass.page(0..1, head, page, &mut part.running, &mut grid.all());
+            }
+        });
+        for (head, out) in out.chunks_exact_mut(group * dim).enumerate() {
+            for (g, out) in out.chunks_exact_mut(dim).enumerate() {
+                let mut running = Running::default();
+                for part in parts.iter().skip(head).step_by(kv_heads) {
+                    (self.table.merge)(part.running[g], &part.values[g * dim..(g + 1) * dim], &mut running, out);
+                }
+                (self.table.finish)(running, pass.sink(head, g), out);
+            }
+        }
+    }
+}
+
+/// One page's attention of one key/value head's queries, on its own.
+#[derive(Debug)]
+pub(crate) struct Part<R> {
+    running: Vec<Running<R>>,
+    values: Vec<R>,
+}
+
+impl<R> Default for Part<R> {
+    fn default() -> Self {
+        Self { running: Vec::new(), values: Vec::new() }
     }
 }
 
@@ -168,9 +203,8 @@ impl<R: Real> Pass<'_, R> {
 
     /// The queries of one key/value head for rows of one cache, page by page.
     fn run_of_rows(&self, rows: Range<usize>, out: &mut Columns<'_, R>) {
-        let (dim, unit) = (self.head_dim, self.group * self.head_dim);
-        let (columns, head) = (out.range(), out.range().start / unit);
-        let cache = &self.caches[self.rows[rows.start].cache];
+        let dim = self.head_dim;
+        let head = out.range().start / (self.group * dim);
         let (mut few, mut many) = ([Running::default(); FEW], Vec::new());
         let heads = rows.len() * self.group;
         let running = match few.get_mut(..heads) {
@@ -180,24 +214,39 @@ impl<R: Real> Pass<'_, R> {
                 &mut many[..]
             }
         };
-        let stride = self.queries.len() / self.rows.len();
-        let queries = &self.queries[rows.start * stride + columns.start..];
-        let positions = rows.clone().map(|r| self.visible(r));
-        let (from, to) = positions.fold((usize::MAX, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
-        let mut visible = [const { 0..0 }; UNIT];
-        let visible = &mut visible[..rows.len()];
-        for page in from / CHUNK..to.div_ceil(CHUNK) {
-            for (visible, row) in visible.iter_mut().zip(rows.clone()) {
-                *visible = in_page(self.visible(row), page);
-            }
-            let mut heads = Heads { queries, stride, group: self.group, dim, visible, running, out: &mut *out };
-            (self.table.attend)(cache.page(self.layer, head, page), self.scores, &mut heads);
+        for page in self.pages(&rows) {
+            self.page(rows.clone(), head, page, running, out);
         }
         for (slot, running) in running.iter().enumerate() {
             let (row, g) = (slot / self.group, slot % self.group);
-            let sink = self.sinks.map(|s| s[head * self.group + g]);
-            (self.table.finish)(*running, sink, &mut out.row(row)[g * dim..(g + 1) * dim]);
+            (self.table.finish)(*running, self.sink(head, g), &mut out.row(row)[g * dim..(g + 1) * dim]);
         }
+    }
+
+    /// One page for the queries of one key/value head of rows of one cache.
+    fn page(&self, rows: Range<usize>, head: usize, page: usize, running: &mut [Running<R>], out: &mut Columns<'_, R>) {
+        let stride = self.queries.len() / self.rows.len();
+        let queries = &self.queries[rows.start * stride + head * self.group * self.head_dim..];
+        let cache = &self.caches[self.rows[rows.start].cache];
+        let mut visible = [const { 0..0 }; UNIT];
+        let visible = &mut visible[..rows.len()];
+        for (visible, row) in visible.iter_mut().zip(rows) {
+            *visible = in_page(self.visible(row), page);
+        }
+        let mut heads = Heads { queries, stride, group: self.group, dim: self.head_dim, visible, running, out };
+        (self.table.attend)(cache.page(self.layer, head, page), self.scores, &mut heads);
+    }
+
+    /// The sink of a query head, if it has one.
+    fn sink(&self, head: usize, g: usize) -> Option<f32> {
+        self.sinks.map(|sinks| sinks[head * self.group + g])
+    }
+
+    /// The pages that rows of one cache see.
+    fn pages(&self, rows: &Range<usize>) -> Range<usize> {
+        let positions = rows.clone().map(|row| self.visible(row));
+        let (from, to) = positions.fold((usize::MAX, 0), |(a, b), v| (a.min(v.start), b.max(v.end)));
+        from / CHUNK..to.div_ceil(CHUNK)
     }
 
     /// Absolute positions that a row sees.

@@ -13,6 +13,7 @@ use samebit_numerics::angles;
 use samebit_numerics::arith::{self, Arith, Double, Float32, Soft};
 use samebit_numerics::ops::matmul::Matrix;
 
+use crate::attention::Part;
 use crate::cache::{Cache, Conversions};
 use crate::error::ForwardError;
 use crate::model::Model;
@@ -73,6 +74,9 @@ pub struct Row {
     pub cache: usize,
 }
 
+/// Outputs of a matrix that are not divided: two groups of packed rows.
+const UNIT: usize = 32;
+
 /// Runs a model: the functions, the threads, the tables of angles, and room for a pass.
 #[derive(Debug)]
 pub struct Runner<R: 'static> {
@@ -100,6 +104,8 @@ pub(crate) struct Room<R> {
     pub(crate) projected: Vec<R>,
     /// Attention's output before its matrix.
     pub(crate) mixed: Vec<R>,
+    /// Pages of a single row's attention.
+    pub(crate) parts: Vec<Part<R>>,
     gate: Vec<R>,
     up: Vec<R>,
     pub(crate) activations: Activations<R>,
@@ -353,7 +359,7 @@ impl<R: Real> Runner<R> {
             (output, width)
         });
         let grids = outputs.each_mut().map(|(output, width)| Grid::new(output, *width));
-        self.pool.columns(grids, 16, |which, mut out| {
+        self.pool.columns(grids, UNIT, |which, mut out| {
             let finite = match (&fast, &packed[which]) {
                 (Some(fast), Some(matrix)) => fast.product(matrix, activations, biases[which], &mut out),
                 _ => {
@@ -374,13 +380,7 @@ impl<R: Real> Runner<R> {
     }
 
     /// Some outputs by the reference's product, whose outputs lie the other way round; whether all are finite.
-    fn product(
-        &self,
-        matrix: &Matrix<'_>,
-        x: &Activations<R>,
-        bias: Option<&[f32]>,
-        out: &mut Columns<'_, R>,
-    ) -> bool {
+    fn product(&self, matrix: &Matrix<'_>, x: &Activations<R>, bias: Option<&[f32]>, out: &mut Columns<'_, R>) -> bool {
         let range = out.range();
         let mut by_output = vec![R::default(); range.len() * x.tokens];
         (self.table.matmul)(matrix, range.clone(), x, &mut by_output);

@@ -3,6 +3,7 @@
 use crate::args::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 use crate::failure::Failure;
 use crate::output;
+use crate::progress::{Progress, Unit};
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics};
@@ -60,6 +61,8 @@ pub(crate) fn load(
             format!("the vocabulary has {texts} tokens but `token_embd.weight` has {rows} rows: the file is damaged");
         return Err(Failure::at(&model.path, what));
     }
+    let mut progress = Progress::new("loading", Unit::Bytes, quiet);
+    engine.prepare(&mut |done, total| progress.at(done as u64, total as u64));
     Ok(engine)
 }
 

@@ -25,13 +25,16 @@ pub(crate) fn digest(gguf: &Gguf, verbosity: Verbosity) -> Result<String, Failur
     let mut progress = Progress::new("hashing", Unit::Bytes, verbosity.quiet);
     let mut hasher = blake3::Hasher::new();
     let mut done = 0;
-    for step in gguf.shards().iter().flat_map(|shard| shard.bytes().chunks(STEP)) {
-        if interrupt::asked() {
-            return Err(Failure::Cancelled);
+    for shard in gguf.shards() {
+        for (index, step) in shard.bytes().chunks(STEP).enumerate() {
+            if interrupt::asked() {
+                return Err(Failure::Cancelled);
+            }
+            hasher.update_rayon(step);
+            shard.release(index * STEP..index * STEP + step.len());
+            done += step.len() as u64;
+            progress.at(done, gguf.file_bytes());
         }
-        hasher.update_rayon(step);
-        done += step.len() as u64;
-        progress.at(done, gguf.file_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())
 }

@@ -35,6 +35,8 @@ macro_rules! instance {
                 rope::rotate::<S>(head, pairing, cos, sin) }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attend_each::<S>(page, how, heads, |x| x) }
+            crate::arch::instance::op! { $features merge(chunk: Running<f32>, partial: Scalars<'_>, running: &mut Running<f32>, out: &mut [f32]) -> ();
+                attention::merge::<S>(chunk, partial, running, out) }
             crate::arch::instance::op! { $features finish(running: Running<f32>, sink: Option<f32>, out: &mut [f32]) -> ();
                 attention::finish::<S>(running, sink, out) }
             crate::arch::instance::op! { $features softmax(x: &mut [f32]) -> (); softmax::softmax::<S>(x) }
@@ -57,7 +59,7 @@ macro_rules! instance {
             /// The table of a binary32 mode.
             pub(super) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
                 let v1 = Table {
-                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, finish, softmax, route, gated, soft_cap,
+                    isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, merge, finish, softmax, route, gated, soft_cap,
                     add, add_bias, add_weighted, scale, widen, narrow, fast: None,
                 };
                 match mode {
@@ -72,12 +74,16 @@ macro_rules! instance {
     };
 }
 
-/// `fast!(name, vector, ["features"], [groups, vectors, odd, wide])`: a module with the fast kernels compiled under the
-/// features, for as many vectors side by side as [`product`](crate::fast::product) says.
+/// `fast!(name, vector, ["features"], groups, vectors, wide)`: a module with the fast kernels compiled under the features, each
+/// a function of its own. `groups` (`vectors` vectors) are done together, for a single row of floats four (`wide` vectors).
 macro_rules! fast {
-    ($name:ident, $vector:ty, $features:tt, $sizes:tt) => {
+    ($name:ident, $vector:ty, $features:tt, $groups:literal, $vectors:literal, $wide:literal) => {
         pub(super) mod $name {
             use super::*;
+
+            type Blocks32 = <$vector as Unit>::Blocks32;
+            type Blocks256 = <$vector as Unit>::Blocks256;
+            type Table256 = <$vector as Unit>::Table256;
 
             #[allow(unsafe_code)]
             #[inline(always)]
@@ -86,54 +92,63 @@ macro_rules! fast {
                 unsafe { <$vector>::assume() }
             }
 
+            crate::arch::instance::fast! { @unpack $features
+                q4_0: Blocks32 Q4_0, q4_1: Blocks32 Q4_1, q5_0: Blocks32 Q5_0, q5_1: Blocks32 Q5_1, q8_0: Blocks32 Q8_0,
+                iq4_nl: Blocks32 Iq4Nl, mxfp4: Blocks32 Mxfp4, q2_k: Blocks256 Q2K, q3_k: Blocks256 Q3K,
+                q4_k: Blocks256 Q4K, q5_k: Blocks256 Q5K, q6_k: Blocks256 Q6K, iq4_xs: Table256 Iq4Xs }
+            crate::arch::instance::fast! { @product $features $groups $vectors
+                shape_0: Blocks32 0, shape_1: Blocks32 1, shape_2: Blocks256 2, shape_3: Blocks256 3, shape_4: Table256 4,
+                shape_5: Blocks256 5 }
+            crate::arch::instance::op! { $features floats(call: Call<'_, '_>) -> bool;
+                product::floats::<$vector, $groups, $vectors, $wide>(vector(), call) }
+
             crate::arch::instance::op! { $features bytes(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
                 quantize_row(x, out).is_some() }
             crate::arch::instance::op! { $features words(x: &[f32], out: &mut [QuantizedChunk<WordPlanes>]) -> bool;
                 quantize_row(x, out).is_some() }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attention::attend(vector(), page, how, heads) }
-            crate::arch::instance::products! { $vector, $features, $sizes;
-                Blocks32: Q4_0 q4_0, Q4_1 q4_1, Q5_0 q5_0, Q5_1 q5_1, Q8_0 q8_0, Iq4Nl iq4_nl, Mxfp4 mxfp4;
-                Blocks256: Q2K q2_k, Q3K q3_k, Q4K q4_k, Q5K q5_k, Q6K q6_k;
-                Table256: Iq4Xs iq4_xs;
+
+            /// The product of whichever shape the format has.
+            fn product(call: Call<'_, '_>) -> bool {
+                match call.shape() {
+                    None => floats(call),
+                    Some(0) => shape_0(call),
+                    Some(1) => shape_1(call),
+                    Some(2) => shape_2(call),
+                    Some(3) => shape_3(call),
+                    Some(4) => shape_4(call),
+                    _ => shape_5(call),
+                }
             }
 
             /// `table` with what is fast in v1.
             pub(in crate::arch) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
                 match mode {
                     Numerics::V1 => {
-                        Table { attend, fast: Some(Fast { takes: takes::<$vector>, bytes, words, product }), ..table }
+                        let fast = Fast { takes: takes::<$vector>, bytes, words, unpack: unpacker, product };
+                        Table { attend, fast: Some(fast), ..table }
                     }
                     _ => table,
                 }
             }
         }
     };
-}
+    (@unpack $features:tt $($name:ident: $kernel:ident $format:ident),*) => {
+        $(crate::arch::instance::op! { $features $name(bytes: &[u8], tile: &mut Tile) -> ();
+            unpack(vector(), Format::$format, <$kernel as Kernel>::SIGNED, bytes, tile) })*
 
-/// The products, a function for each format: in one function they would take the compiler minutes.
-macro_rules! products {
-    ($vector:ty, $features:tt, [$g:literal, $vecs:literal, $odd:literal, $wide:literal];
-     $($kernel:ident: $($format:ident $name:ident),*;)*) => {
-        $($(
-            crate::arch::instance::op! { $features $name(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
-                product::integers::<<$vector as Unit>::$kernel, { Format::$format as usize }, $g, $vecs, $odd>(vector(), w, x, bias, out, scratch) }
-        )*)*
-        crate::arch::instance::op! { $features floats(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
-            product::floats::<$vector, $g, $vecs, $odd, $wide>(vector(), w, x, bias, out, scratch) }
-
-        fn product(
-            w: &PackedMatrix<'_>,
-            x: &Activations<f32>,
-            bias: Option<&[f32]>,
-            out: &mut Columns<'_, f32>,
-            scratch: &mut Scratch,
-        ) -> bool {
-            match w.format {
-                $($(Format::$format => $name(w, x, bias, out, scratch),)*)*
-                Format::F32 | Format::F16 | Format::Bf16 => floats(w, x, bias, out, scratch),
+        /// What unpacks a format; nothing for float formats, which have no tiles.
+        fn unpacker(format: Format) -> Unpack {
+            match format {
+                $(Format::$format => $name,)*
+                Format::F32 | Format::F16 | Format::Bf16 => |_, _| {},
             }
         }
+    };
+    (@product $features:tt $groups:literal $vectors:literal $($name:ident: $kernel:ident $shape:literal),*) => {
+        $(crate::arch::instance::op! { $features $name(call: Call<'_, '_>) -> bool;
+            product::integers::<$kernel, $shape, $groups, $vectors>(vector(), call) })*
     };
 }
 
@@ -153,4 +168,4 @@ macro_rules! op {
     };
 }
 
-pub(crate) use {fast, instance, op, products};
+pub(crate) use {fast, instance, op};

@@ -46,24 +46,24 @@ instance!(neon, Fused, []);
 /// The kernels that are written over vectors, an instance per vector unit.
 #[cfg(target_arch = "x86_64")]
 mod fast_kernels {
-    use samebit_numerics::blocks::Format;
     use samebit_numerics::ops::attention::Scores;
 
     use super::instance::fast;
     use super::x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
     use crate::fast::activations::{BytePlanes, QuantizedChunk, WordPlanes, quantize_row};
     use crate::fast::attention;
-    use crate::fast::kernel::{Unit, takes};
-    use crate::fast::product::{self, Scratch};
-    use crate::packed::PackedMatrix;
-    use crate::pool::Columns;
-    use crate::table::{Activations, Fast, Heads, Numerics, PageOf, Table};
+    use crate::fast::kernel::{Kernel, Unit, takes};
+    use crate::fast::product::{self, Call};
+    use crate::fast::tile::Tile;
+    use crate::fast::unpack::unpack;
+    use crate::table::{Fast, Heads, Numerics, PageOf, Table, Unpack};
+    use samebit_numerics::blocks::Format;
 
-    // How many groups (and vectors) are done together is what the registers hold: sixteen or thirty-two.
-    fast!(avx2, Avx2, ["avx2,fma,f16c"], [1, 2, 2, 8]);
-    fast!(avxvnni, AvxVnni, ["avx2,fma,f16c,avxvnni"], [1, 2, 2, 8]);
-    fast!(avx512, Avx512, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"], [2, 2, 1, 4]);
-    fast!(avx512vnni, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], [2, 2, 1, 4]);
+    // How many groups and vectors are done together is what the registers hold: sixteen or thirty-two.
+    fast!(avx2, Avx2, ["avx2,fma,f16c"], 1, 2, 8);
+    fast!(avxvnni, AvxVnni, ["avx2,fma,f16c,avxvnni"], 1, 2, 8);
+    fast!(avx512, Avx512, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"], 2, 2, 4);
+    fast!(avx512vnni, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], 2, 2, 4);
 }
 
 /// The table of a binary32 mode for an instruction set that this CPU has.
@@ -151,6 +151,7 @@ pub(crate) fn double_table() -> Table<f64> {
         layer_norm: norm::layer_norm::<D>,
         rotate: rope::rotate::<D>,
         attend: |page, how, heads| attend_each::<D>(page, how, heads, f64::from),
+        merge: attention::merge::<D>,
         finish: attention::finish::<D>,
         softmax: softmax::softmax::<D>,
         route: router::route::<D>,

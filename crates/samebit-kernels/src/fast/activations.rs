@@ -6,7 +6,7 @@ use samebit_numerics::activations::{SMALLEST, STEPS};
 use samebit_numerics::reduce::CHUNK;
 
 /// The integers of a chunk in the form that a dot product takes.
-pub trait Planes: Clone + Default + Send + Sync + 'static {
+pub(crate) trait Planes: Clone + Default + Send + Sync + 'static {
     /// Takes `a = 256·h + l`; beyond the row's end all are zero.
     fn fill(&mut self, a: &[i32; CHUNK]);
 }
@@ -14,7 +14,7 @@ pub trait Planes: Clone + Default + Send + Sync + 'static {
 /// Both planes as bytes, in fours.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct BytePlanes {
+pub(crate) struct BytePlanes {
     /// h.
     pub high: [[i8; 4]; CHUNK / 4],
     /// l.
@@ -25,7 +25,7 @@ pub struct BytePlanes {
 /// next pair the second and the fourth: so the bytes of weights are widened by a mask and a shift.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct WordPlanes {
+pub(crate) struct WordPlanes {
     /// a.
     pub whole: [i32; CHUNK / 2],
     /// h.
@@ -37,7 +37,7 @@ pub struct WordPlanes {
 /// One chunk of one row.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct QuantizedChunk<P> {
+pub(crate) struct QuantizedChunk<P> {
     /// The integers.
     pub planes: P,
     /// d_a.

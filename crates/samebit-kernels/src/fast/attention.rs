@@ -13,6 +13,7 @@ use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::ops::elementwise;
 use samebit_numerics::reduce::CHUNK;
 
+use super::FREE_ORDER;
 use super::chains::{Lanes, chains};
 use crate::table::{Heads, PageOf};
 use crate::vector::Vector;
@@ -148,6 +149,12 @@ fn maximum<V: Vector>(x: &[f32]) -> f32 {
 /// Σ of each query's weights, one after the other; the queries' chains run side by side.
 #[inline(always)]
 fn denominators<const T: usize>(weights: &[[f32; CHUNK]; T], visible: &[Range<usize>; T], out: &mut [(f32, f32); T]) {
+    if FREE_ORDER {
+        for (i, out) in out.iter_mut().enumerate() {
+            out.1 = in_lanes(&weights[i][visible[i].clone()]);
+        }
+        return;
+    }
     let common = common(visible);
     let mut sums = [0.0f32; T];
     for (i, sum) in sums.iter_mut().enumerate() {
@@ -162,6 +169,19 @@ fn denominators<const T: usize>(weights: &[[f32; CHUNK]; T], visible: &[Range<us
         *sum = weights[i][common.end.min(visible[i].end)..visible[i].end].iter().fold(*sum, |s, &w| s + w);
         out[i].1 = *sum;
     }
+}
+
+/// A sum by lanes: not samebit's order.
+#[inline(always)]
+fn in_lanes(x: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let (groups, rest) = x.as_chunks::<16>();
+    for group in groups {
+        for (lane, &value) in lanes.iter_mut().zip(group) {
+            *lane += value;
+        }
+    }
+    lanes.iter().chain(rest).sum()
 }
 
 /// The keys that all queries see; where there is none, an empty range at which each query's own may be cut.

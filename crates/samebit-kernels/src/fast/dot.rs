@@ -4,28 +4,27 @@
 //! What is added in which order is NUMERICS.md, section 5; the integers are exact, so their order is free.
 
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
-use super::tile::Tile;
-use super::unpack::shape_of;
+use super::tile::{SHAPES, Tile};
 use crate::vector::{ByteDot, GROUP, Vector};
 
 /// Outputs of one row of activations for `G` groups.
 pub(crate) type Outputs<const G: usize> = [[f32; GROUP]; G];
 pub(super) type Chunk = QuantizedChunk<BytePlanes>;
 
-/// Calls `blocks32` or `blocks256` with the constants of a format's shape. Conditions are constants, so that a format's own
+/// Calls `blocks32` or `blocks256` with the constants of a shape. Conditions are constants, so that a shape's own
 /// kernel is the only one that is compiled for it.
 macro_rules! by_shape {
-    ($format:ident, $v:ty, $g:ident, $vecs:ident, $t:ident, ($($arg:expr),*)) => {{
+    ($shape:ident, $v:ty, $g:ident, $vecs:ident, $t:ident, ($($arg:expr),*)) => {{
         const { assert!($vecs == $g * <$v>::PARTS) };
-        if const { shape_of::<$format>().is_block32(false) } {
+        if const { SHAPES[$shape].is_block32(false) } {
             blocks32::<$v, $g, $vecs, $t, false>($($arg),*);
-        } else if const { shape_of::<$format>().is_block32(true) } {
+        } else if const { SHAPES[$shape].is_block32(true) } {
             blocks32::<$v, $g, $vecs, $t, true>($($arg),*);
-        } else if const { shape_of::<$format>().is_block256(16, false) } {
+        } else if const { SHAPES[$shape].is_block256(16, false) } {
             blocks256::<$v, $g, $vecs, $t, 4, false>($($arg),*);
-        } else if const { shape_of::<$format>().is_block256(16, true) } {
+        } else if const { SHAPES[$shape].is_block256(16, true) } {
             blocks256::<$v, $g, $vecs, $t, 4, true>($($arg),*);
-        } else if const { shape_of::<$format>().is_block256(32, false) } {
+        } else if const { SHAPES[$shape].is_block256(32, false) } {
             blocks256::<$v, $g, $vecs, $t, 8, false>($($arg),*);
         } else {
             blocks256::<$v, $g, $vecs, $t, 8, true>($($arg),*);
@@ -36,14 +35,14 @@ pub(super) use by_shape;
 
 /// `y = fma(d_a, t, y)` for `T` rows of activations and `G` tiles of `VECS` vectors together.
 #[inline(always)]
-pub(crate) fn dot<V: PlaneSums, const FORMAT: usize, const G: usize, const VECS: usize, const T: usize>(
+pub(crate) fn dot<V: PlaneSums, const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
     v: V,
     tiles: &[Tile; G],
     x: [&Chunk; T],
     y: &mut [Outputs<G>; T],
     ahead: ([&[u8]; G], usize),
 ) {
-    by_shape!(FORMAT, V, G, VECS, T, (v, tiles, x, y, ahead));
+    by_shape!(SHAPE, V, G, VECS, T, (v, tiles, x, y, ahead));
 }
 
 /// Ends a chunk: `y = fma(d_a, t, y)`.
@@ -142,11 +141,11 @@ fn blocks32<V: PlaneSums, const G: usize, const VECS: usize, const T: usize, con
         }
     }
     let mut t = [[v.splat(0.0); VECS]; T];
-    for block in 0..tiles[0].blocks.min(8) {
+    for (block, &start) in starts.iter().enumerate().take(tiles[0].blocks) {
         if T == 1 {
             fetch(v, &ahead, bytes, block, 8);
         }
-        let start = [[0; T], starts[block]];
+        let start = [[0; T], start];
         let [high, low] = v.planes::<G, VECS, T, 8>(tiles, &x, 8 * block, start);
         for row in 0..T {
             for i in 0..VECS {
@@ -186,7 +185,7 @@ fn blocks256<
     for sub in 0..64 / STEPS {
         for (t, x) in x.iter().enumerate() {
             for (plane, sums) in [&x.high_sums, &x.low_sums].into_iter().enumerate() {
-                let sum = if STEPS == 4 { sums[sub & 15] } else { sums[2 * sub & 15] + sums[(2 * sub + 1) & 15] };
+                let sum = if STEPS == 4 { sums[sub & 15] } else { sums[(2 * sub) & 15] + sums[(2 * sub + 1) & 15] };
                 starts[sub & 15][plane][t] = -bias * sum;
             }
         }

@@ -5,6 +5,7 @@ use core::ops::Range;
 use samebit_numerics::blocks::Format;
 use samebit_numerics::reduce::CHUNK;
 
+use super::FREE_ORDER;
 use super::chains::{Lanes, chains};
 use super::dot::Outputs;
 use crate::packed::PackedMatrix;
@@ -65,6 +66,15 @@ pub(crate) fn accumulate<V: Vector, const G: usize, const VECS: usize, const T: 
         *b = tile.as_flattened();
     }
     let mut sums = [[v.splat(0.0); VECS]; T];
+    if FREE_ORDER {
+        // One chain through the whole row.
+        for (sums, y) in sums.iter_mut().zip(y.iter()) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = v.load(&y[i / V::PARTS][i % V::PARTS * V::LANES..]);
+            }
+        }
+        y.fill([[0.0; GROUP]; G]);
+    }
     chains::<V, f32, G, VECS, T>(v, x, b, GROUP, &mut sums);
     add::<V, G, VECS, T>(v, &sums, y);
 }

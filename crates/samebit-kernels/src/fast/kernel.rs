@@ -8,8 +8,7 @@ use samebit_numerics::blocks::{Family, Format};
 
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
 use super::dot::{self, Outputs, PlaneSums};
-use super::tile::{Shape, Tile};
-use super::unpack::shape_of;
+use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
 use crate::vector::Vector;
 
@@ -31,11 +30,11 @@ pub(crate) trait Kernel {
     const SUMS: [usize; 2];
 
     /// Makes what it reads of an unpacked tile that `rows` rows will meet.
-    fn finish<const FORMAT: usize>(v: Self::Vector, tile: &mut Tile, rows: usize);
+    fn finish<const SHAPE: usize>(v: Self::Vector, tile: &mut Tile, rows: usize);
 
     /// `y = fma(d_a, t, y)` for `T` rows of activations and `G` tiles of `VECS` vectors together; with a single row, fetches
     /// the packed `bytes` ahead of each tile.
-    fn dot<const FORMAT: usize, const G: usize, const VECS: usize, const T: usize>(
+    fn dot<const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
         v: Self::Vector,
         tiles: &[Tile; G],
         x: [&QuantizedChunk<Self::Planes>; T],
@@ -75,8 +74,8 @@ pub(crate) fn takes<U: Unit>(format: Format) -> Option<Takes> {
 
 /// How many rows of activations meet `vecs` vectors of weights together, so that their sums leave half of the registers to
 /// other things: 4, 2 or 1.
-pub(super) const fn together<K: Kernel, const FORMAT: usize>(vecs: usize) -> usize {
-    let sums = match shape_of::<FORMAT>() {
+pub(super) const fn together<K: Kernel, const SHAPE: usize>(vecs: usize) -> usize {
+    let sums = match SHAPES[SHAPE] {
         Shape::Block32 { .. } => K::SUMS[0],
         Shape::Block256 { .. } => K::SUMS[1],
     };
@@ -103,16 +102,16 @@ impl<V: PlaneSums> Kernel for ByBytes<V> {
     }
 
     #[inline(always)]
-    fn finish<const FORMAT: usize>(_: V, _: &mut Tile, _: usize) {}
+    fn finish<const SHAPE: usize>(_: V, _: &mut Tile, _: usize) {}
 
     #[inline(always)]
-    fn dot<const FORMAT: usize, const G: usize, const VECS: usize, const T: usize>(
+    fn dot<const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
         v: V,
         tiles: &[Tile; G],
         x: [&QuantizedChunk<BytePlanes>; T],
         y: &mut [Outputs<G>; T],
         ahead: ([&[u8]; G], usize),
     ) {
-        dot::dot::<V, FORMAT, G, VECS, T>(v, tiles, x, y, ahead);
+        dot::dot::<V, SHAPE, G, VECS, T>(v, tiles, x, y, ahead);
     }
 }

@@ -21,3 +21,6 @@ mod tests;
 pub(crate) mod tile;
 pub(crate) mod unpack;
 pub(crate) mod words;
+
+/// Whether sums may run in whatever order is handiest: for measuring what the order costs, and for nothing else.
+const FREE_ORDER: bool = cfg!(feature = "free-order");

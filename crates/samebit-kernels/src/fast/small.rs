@@ -6,13 +6,10 @@
 
 use core::marker::PhantomData;
 
-use samebit_numerics::blocks::Format;
-
 use super::activations::BytePlanes;
 use super::dot::{Chunk, Outputs, fetch, finish256, four, minimums};
 use super::kernel::{Kernel, Takes};
-use super::tile::Tile;
-use super::unpack::shape_of;
+use super::tile::{SHAPES, Tile};
 use crate::table::Activations;
 use crate::vector::SmallDot;
 
@@ -33,8 +30,8 @@ impl<V: SmallDot> Kernel for BySmall<V> {
     }
 
     #[inline(always)]
-    fn finish<const FORMAT: usize>(_: V, tile: &mut Tile, _: usize) {
-        if const { biased(FORMAT) } {
+    fn finish<const SHAPE: usize>(_: V, tile: &mut Tile, _: usize) {
+        if const { biased(SHAPE) } {
             for (pair, sub) in tile.min.iter_mut().zip(tile.sub.as_chunks::<2>().0) {
                 for (row, pair) in pair.as_chunks_mut::<2>().0.iter_mut().enumerate() {
                     *pair = [sub[0][row] as i16, sub[1][row] as i16];
@@ -44,7 +41,7 @@ impl<V: SmallDot> Kernel for BySmall<V> {
     }
 
     #[inline(always)]
-    fn dot<const FORMAT: usize, const G: usize, const VECS: usize, const T: usize>(
+    fn dot<const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
         v: V,
         tiles: &[Tile; G],
         x: [&Chunk; T],
@@ -52,46 +49,44 @@ impl<V: SmallDot> Kernel for BySmall<V> {
         ahead: ([&[u8]; G], usize),
     ) {
         const { assert!(VECS == G * V::PARTS) };
-        if const { shape_of::<FORMAT>().is_block256(16, false) } {
-            blocks256::<V, FORMAT, G, VECS, T, 4, false>(v, tiles, x, y, ahead);
-        } else if const { shape_of::<FORMAT>().is_block256(16, true) } {
-            blocks256::<V, FORMAT, G, VECS, T, 4, true>(v, tiles, x, y, ahead);
+        let largest = tiles[0].largest;
+        if const { SHAPES[SHAPE].is_block256(16, true) } {
+            blocks256::<V, SHAPE, G, VECS, T, 4, 4, true>(v, tiles, x, y, ahead);
+        } else if const { SHAPES[SHAPE].is_block256(16, false) } {
+            if const { fits(63, 4 * V::PRODUCTS) } || fits(largest, 4 * V::PRODUCTS) {
+                blocks256::<V, SHAPE, G, VECS, T, 4, 4, false>(v, tiles, x, y, ahead);
+            } else {
+                blocks256::<V, SHAPE, G, VECS, T, 4, 2, false>(v, tiles, x, y, ahead);
+            }
+        } else if const { fits(31, 8 * V::PRODUCTS) } || fits(largest, 8 * V::PRODUCTS) {
+            blocks256::<V, SHAPE, G, VECS, T, 8, 8, true>(v, tiles, x, y, ahead);
         } else {
-            blocks256::<V, FORMAT, G, VECS, T, 8, true>(v, tiles, x, y, ahead);
+            blocks256::<V, SHAPE, G, VECS, T, 8, 4, true>(v, tiles, x, y, ahead);
         }
     }
 }
 
-/// Whether the quants of `Format::ALL[format]` are stored above their values; those have no minimums.
-const fn biased(format: usize) -> bool {
-    matches!(Format::ALL[format], Format::Q3K | Format::Q6K)
+/// Whether the quants of a shape are stored above their values; those have no minimums.
+const fn biased(shape: usize) -> bool {
+    SHAPES[shape].is_block256(16, false)
 }
 
-/// Steps of four elements whose products fit a 16-bit sum, at most `steps`.
-const fn run(format: usize, products: usize, steps: usize) -> usize {
-    let largest = match Format::ALL[format] {
-        Format::Q2K => 3,
-        Format::Q3K => 7,
-        Format::Q4K => 15,
-        Format::Q5K => 31,
-        _ => 63,
-    };
-    let mut run = steps;
-    while run * products * largest * 128 > i16::MAX as usize {
-        run /= 2;
-    }
-    run
+/// Whether so many products of quants and activations (at most 128 in magnitude) fit a 16-bit sum.
+#[inline(always)]
+const fn fits(largest: usize, products: usize) -> bool {
+    products * largest * 128 <= i16::MAX as usize
 }
 
-/// `STEPS` is a quarter of a sub-block's elements.
+/// `STEPS` is a quarter of a sub-block's elements; 16-bit sums are folded after `RUN` steps of four.
 #[inline(always)]
 fn blocks256<
     V: SmallDot,
-    const FORMAT: usize,
+    const SHAPE: usize,
     const G: usize,
     const VECS: usize,
     const T: usize,
     const STEPS: usize,
+    const RUN: usize,
     const MINIMUMS: bool,
 >(
     v: V,
@@ -100,14 +95,13 @@ fn blocks256<
     y: &mut [Outputs<G>; T],
     (ahead, bytes): ([&[u8]; G], usize),
 ) {
-    let run = const { run(FORMAT, V::PRODUCTS, STEPS) };
     let mut sums = [[[v.splat_i(0); VECS]; T]; 2];
     for sub in 0..64 / STEPS {
         if T == 1 {
             fetch(v, &ahead, bytes, sub, 64 / STEPS);
         }
-        for step in (STEPS * sub..STEPS * (sub + 1)).step_by(run) {
-            let part = products::<V, G, VECS, T>(v, tiles, &x, step, run);
+        for step in (STEPS * sub..STEPS * (sub + 1)).step_by(RUN) {
+            let part = products::<V, G, VECS, T, RUN>(v, tiles, &x, step);
             for i in 0..VECS {
                 let scale = v.spread(v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS));
                 for (sums, part) in sums.iter_mut().zip(&part) {
@@ -118,7 +112,7 @@ fn blocks256<
             }
         }
     }
-    if const { biased(FORMAT) } {
+    if const { biased(SHAPE) } {
         let bias = v.splat_i(-tiles[0].bias);
         for (row, x) in x.iter().enumerate() {
             for i in 0..VECS {
@@ -132,17 +126,16 @@ fn blocks256<
     finish256::<V, _, G, VECS, T, STEPS, MINIMUMS>(v, tiles, &x, &sums, y);
 }
 
-/// 16-bit sums of `run · 4` elements from `step` on, both planes, for every row and vector.
+/// 16-bit sums of `RUN · 4` elements from `step` on, both planes, for every row and vector.
 #[inline(always)]
-fn products<V: SmallDot, const G: usize, const VECS: usize, const T: usize>(
+fn products<V: SmallDot, const G: usize, const VECS: usize, const T: usize, const RUN: usize>(
     v: V,
     tiles: &[Tile; G],
     x: &[&Chunk; T],
     step: usize,
-    run: usize,
 ) -> [[[V::Sums; VECS]; T]; 2] {
     let mut sums = [[[v.no_sums(); VECS]; T]; 2];
-    for step in step..step + run {
+    for step in step..step + RUN {
         let mut weights = [v.splat_i(0); VECS];
         for (i, w) in weights.iter_mut().enumerate() {
             *w = v.load_bytes(&tiles[i / V::PARTS].weights[step], i % V::PARTS);

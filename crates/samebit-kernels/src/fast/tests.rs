@@ -9,12 +9,14 @@ use samebit_numerics::reduce::{CHUNK, chunks};
 use super::activations::{Planes, QuantizedChunk, quantize_row};
 use super::emulated::*;
 use super::kernel::{ByBytes, Kernel, Takes};
-use super::product::{self, Scratch};
+use super::product::{self, Call, Scratch};
 use super::small::BySmall;
+use super::unpack::unpack;
 use super::words::ByWords;
 use crate::packed::{PackedMatrix, pack, packed_bytes};
 use crate::pool::Grid;
-use crate::table::{Activations, Heads, Numerics, PageOf, Table};
+use crate::table::{Activations, Heads, Numerics, PageOf, Table, Unpack};
+use crate::vector::Vector;
 use crate::{Isa, Pool};
 
 /// xorshift64.
@@ -121,115 +123,141 @@ fn differing(a: &[f32], b: &[f32]) -> usize {
     a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits()).count()
 }
 
-/// How many outputs of a kernel differ from the reference's, over shapes and fills.
-#[inline(never)]
-fn wrong<K: Kernel, const FORMAT: usize, const G: usize, const VECS: usize, const ODD: usize>(v: K::Vector) -> usize {
-    let format = Format::ALL[FORMAT];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 + FORMAT as u64);
-    let (wide, narrow) = if format.family() == Family::Block32 { (544, 32) } else { (768, 256) };
-    let mut scratch = Box::new(Scratch::new());
-    let mut wrong = 0;
-    for (rows, cols, tokens) in [(37, wide, 7), (16, narrow, 1), (50, narrow, 2), (1, wide, 3), (17, narrow, 130)] {
-        for fill in [Fill::Random, Fill::Extreme(0), Fill::Extreme(0xff), Fill::Extreme(0x80)] {
-            let bytes = weights(format, rows, cols, fill, &mut random);
-            let matrix = Matrix::new(format, rows, cols, &bytes).expect("whole rows");
-            let x = activations(tokens * cols, fill, &mut random);
-            let mut ready = Activations { tokens, cols, ..Activations::default() };
-            match K::TAKES {
-                Takes::Bytes => ready.bytes = quantized(&x, cols),
-                Takes::Words => ready.words = quantized(&x, cols),
+/// What unpacks a format for a kernel.
+fn unpacker<K: Kernel<Vector: Default>>(format: Format) -> Unpack {
+    macro_rules! of {
+        ($($format:ident)*) => {
+            match format {
+                $(Format::$format => |bytes, tile| {
+                    unpack(K::Vector::default(), Format::$format, K::SIGNED, bytes, tile);
+                },)*
+                Format::F32 | Format::F16 | Format::Bf16 => |_, _| {},
             }
-            let (mut room, mut out) = (Vec::new(), vec![0.0; rows * tokens]);
-            let weights = packed(&matrix, &mut room);
-            let mut grid = Grid::new(&mut out, rows);
-            let columns = &mut grid.all();
-            product::integers::<K, FORMAT, G, VECS, ODD>(v, &weights, &ready, None, columns, &mut scratch);
-            wrong += differing(&out, &reference(&matrix, &x));
+        };
+    }
+    of!(Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2K Q3K Q4K Q5K Q6K Iq4Nl Iq4Xs Mxfp4)
+}
+
+/// The product of whichever shape the format has. Kernels of small quants have no others.
+fn integers<K: Kernel<Vector: Default>, const G: usize, const VECS: usize>(call: Call<'_, '_>) -> bool {
+    let v = K::Vector::default();
+    match call.shape() {
+        Some(0) => product::integers::<K, 0, G, VECS>(v, call),
+        Some(1) => product::integers::<K, 1, G, VECS>(v, call),
+        Some(2) => product::integers::<K, 2, G, VECS>(v, call),
+        Some(3) => product::integers::<K, 3, G, VECS>(v, call),
+        Some(4) => product::integers::<K, 4, G, VECS>(v, call),
+        _ => product::integers::<K, 5, G, VECS>(v, call),
+    }
+}
+
+/// The formats for which a kernel differs from the reference in any output, over shapes and fills.
+#[inline(never)]
+fn wrong<K: Kernel<Vector: Default>, const G: usize, const VECS: usize>(formats: &[Format]) -> Vec<&'static str> {
+    let mut scratch = Box::new(Scratch::new());
+    let mut found = Vec::new();
+    for &format in formats {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 + format as u64);
+        let (wide, narrow) = if format.family() == Family::Block32 { (544, 32) } else { (768, 256) };
+        let mut wrong = 0;
+        for (rows, cols, tokens) in [(37, wide, 7), (16, narrow, 1), (50, narrow, 2), (1, wide, 3), (17, narrow, 130)] {
+            for fill in FILLS {
+                let bytes = weights(format, rows, cols, fill, &mut random);
+                let matrix = Matrix::new(format, rows, cols, &bytes).expect("whole rows");
+                let x = activations(tokens * cols, fill, &mut random);
+                let mut ready = Activations { tokens, cols, ..Activations::default() };
+                match K::TAKES {
+                    Takes::Bytes => ready.bytes = quantized(&x, cols),
+                    Takes::Words => ready.words = quantized(&x, cols),
+                }
+                let (mut room, mut out) = (Vec::new(), vec![0.0; rows * tokens]);
+                integers::<K, G, VECS>(Call {
+                    matrix: &packed(&matrix, &mut room),
+                    x: &ready,
+                    bias: None,
+                    out: &mut Grid::new(&mut out, rows).all(),
+                    scratch: &mut scratch,
+                    unpack: unpacker::<K>(format),
+                });
+                wrong += differing(&out, &reference(&matrix, &x));
+            }
+        }
+        if wrong > 0 {
+            found.push(format.name());
         }
     }
-    wrong
+    found
 }
 
-/// The formats for which a kernel is wrong anywhere.
-macro_rules! wrong {
-    ($kernel:ty, $v:expr, [$g:literal, $vecs:literal, $odd:literal], $($format:ident)*) => {{
-        let mut formats = Vec::new();
-        $(if wrong::<$kernel, { Format::$format as usize }, $g, $vecs, $odd>($v) > 0 {
-            formats.push(Format::$format.name());
-        })*
-        formats
-    }};
-}
+/// All but float formats.
+const INTEGERS: [Format; 13] = [
+    Format::Q4_0,
+    Format::Q4_1,
+    Format::Q5_0,
+    Format::Q5_1,
+    Format::Q8_0,
+    Format::Q2K,
+    Format::Q3K,
+    Format::Q4K,
+    Format::Q5K,
+    Format::Q6K,
+    Format::Iq4Nl,
+    Format::Iq4Xs,
+    Format::Mxfp4,
+];
 
-/// Every format.
-macro_rules! wrong_of_all {
-    ($kernel:ty, $v:expr, $sizes:tt) => {
-        wrong!($kernel, $v, $sizes, Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2K Q3K Q4K Q5K Q6K Iq4Nl Iq4Xs Mxfp4)
-    };
-}
+/// Those of small quants in blocks of 256.
+const SMALL: [Format; 5] = [Format::Q2K, Format::Q3K, Format::Q4K, Format::Q5K, Format::Q6K];
 
-/// One format of each shape, those with the largest integers.
-macro_rules! wrong_of_shapes {
-    ($kernel:ty, $v:expr, $sizes:tt) => {
-        wrong!($kernel, $v, $sizes, Q8_0 Q5_1 Q2K Q6K Q5K Iq4Xs)
-    };
-}
-
-/// Those of small quants.
-macro_rules! wrong_of_small {
-    ($kernel:ty, $v:expr, $sizes:tt) => {
-        wrong!($kernel, $v, $sizes, Q2K Q3K Q4K Q5K Q6K)
-    };
-}
+const FILLS: [Fill; 4] = [Fill::Random, Fill::Extreme(0), Fill::Extreme(0xff), Fill::Extreme(0x80)];
 
 const NOTHING: [&str; 0] = [];
 
 #[test]
 fn byte_kernels_equal_the_reference() {
-    assert_eq!(wrong_of_all!(ByBytes<Emulated<16, false, 32>>, Emulated, [2, 2, 1]), NOTHING);
-    assert_eq!(wrong_of_shapes!(ByBytes<Emulated<8, false, 16>>, Emulated, [1, 2, 2]), NOTHING);
-    assert_eq!(wrong_of_all!(ByBytes<Emulated<4, true, 32>>, Emulated, [1, 4, 4]), NOTHING);
+    assert_eq!(wrong::<ByBytes<Emulated<16, false, 32>>, 2, 2>(&INTEGERS), NOTHING);
+    assert_eq!(wrong::<ByBytes<Emulated<8, false, 16>>, 1, 2>(&INTEGERS), NOTHING);
+    assert_eq!(wrong::<ByBytes<Emulated<4, true, 32>>, 1, 4>(&INTEGERS), NOTHING);
 }
 
 #[test]
 fn matrix_kernels_equal_the_reference() {
-    assert_eq!(wrong_of_all!(ByBytes<EmulatedMatrix<true>>, EmulatedMatrix, [1, 4, 4]), NOTHING);
+    assert_eq!(wrong::<ByBytes<EmulatedMatrix<true>>, 1, 4>(&INTEGERS), NOTHING);
 }
 
 #[test]
 fn word_kernels_equal_the_reference() {
-    assert_eq!(wrong_of_shapes!(ByWords<Emulated<16, false, 32>>, Emulated, [2, 2, 1]), NOTHING);
-    assert_eq!(wrong_of_all!(ByWords<Emulated<8, false, 16>>, Emulated, [1, 2, 2]), NOTHING);
-    assert_eq!(wrong_of_shapes!(ByWords<Emulated<4, false, 16>>, Emulated, [1, 4, 4]), NOTHING);
-    assert_eq!(wrong_of_shapes!(ByWords<Emulated<4, false, 32>>, Emulated, [1, 4, 4]), NOTHING);
+    assert_eq!(wrong::<ByWords<Emulated<16, false, 32>>, 2, 2>(&INTEGERS), NOTHING);
+    assert_eq!(wrong::<ByWords<Emulated<8, false, 16>>, 1, 2>(&INTEGERS), NOTHING);
+    assert_eq!(wrong::<ByWords<Emulated<4, false, 16>>, 1, 4>(&INTEGERS), NOTHING);
+    assert_eq!(wrong::<ByWords<Emulated<4, false, 32>>, 1, 4>(&INTEGERS), NOTHING);
 }
 
 #[test]
 fn small_kernels_equal_the_reference() {
-    assert_eq!(wrong_of_small!(BySmall<Emulated<8, false, 16>>, Emulated, [1, 2, 2]), NOTHING);
-    assert_eq!(wrong_of_small!(BySmall<Emulated<16, false, 16>>, Emulated, [2, 2, 1]), NOTHING);
-    assert_eq!(wrong_of_small!(BySmall<Emulated<4, false, 32>>, Emulated, [1, 4, 4]), NOTHING);
+    assert_eq!(wrong::<BySmall<Emulated<16, false, 16>>, 2, 2>(&SMALL), NOTHING);
+    assert_eq!(wrong::<BySmall<Emulated<8, false, 16>>, 1, 2>(&SMALL), NOTHING);
+    assert_eq!(wrong::<BySmall<Emulated<4, false, 32>>, 1, 4>(&SMALL), NOTHING);
 }
 
 #[test]
 fn vectors_that_compute_wrongly_are_found() {
-    let found = wrong!(ByBytes<Emulated<8, false, 16, SATURATES>>, Emulated, [1, 2, 2], Q8_0 Q4_0);
+    use Format::{Q2K, Q4_0, Q5K, Q6K, Q8_0};
+    let found = wrong::<ByBytes<Emulated<8, false, 16, SATURATES>>, 1, 2>(&[Q8_0, Q4_0]);
     assert_eq!(found, ["Q8_0"], "only large quants reach 16 bits");
-    let found = wrong!(ByBytes<Emulated<8, false, 16, ROUNDS_TWICE>>, Emulated, [1, 2, 2], Q8_0 Q6K);
+    let found = wrong::<ByBytes<Emulated<8, false, 16, ROUNDS_TWICE>>, 1, 2>(&[Q8_0, Q6K]);
     assert_eq!(found, ["Q8_0", "Q6_K"]);
-    let found = wrong!(ByWords<Emulated<8, false, 16, SHORT_WORDS>>, Emulated, [1, 2, 2], Q8_0 Q6K);
+    let found = wrong::<ByWords<Emulated<8, false, 16, SHORT_WORDS>>, 1, 2>(&[Q8_0, Q6K]);
     assert_eq!(found, ["Q8_0"], "only whole activations reach so far");
-    let found = wrong!(BySmall<Emulated<8, false, 16, CROWDED>>, Emulated, [1, 2, 2], Q6K Q5K Q2K);
+    let found = wrong::<BySmall<Emulated<8, false, 16, CROWDED>>, 1, 2>(&[Q6K, Q5K, Q2K]);
     assert_eq!(found, ["Q6_K", "Q5_K"], "sums of the smallest quants have room");
-    let found = wrong!(ByBytes<EmulatedMatrix<true, TRANSPOSED>>, EmulatedMatrix, [1, 4, 4], Q8_0);
+    let found = wrong::<ByBytes<EmulatedMatrix<true, TRANSPOSED>>, 1, 4>(&[Q8_0]);
     assert_eq!(found, ["Q8_0"]);
 }
 
 /// Float weights, of which some products and sums are subnormal.
 #[inline(never)]
-fn wrong_floats<V: crate::vector::Vector, const G: usize, const VECS: usize, const ODD: usize, const WIDE: usize>(
-    v: V,
-) -> Vec<&'static str> {
+fn wrong_floats<V: Vector, const G: usize, const VECS: usize, const WIDE: usize>(v: V) -> Vec<&'static str> {
     let mut random = Random(0xd1b5_4a32_d192_ed03);
     let mut scratch = Box::new(Scratch::new());
     let mut formats = Vec::new();
@@ -243,9 +271,17 @@ fn wrong_floats<V: crate::vector::Vector, const G: usize, const VECS: usize, con
             let x: Vec<f32> = (0..tokens * cols).map(|_| random.float() * scale).collect();
             let ready = Activations { tokens, cols, values: x.clone(), ..Activations::default() };
             let (mut room, mut out) = (Vec::new(), vec![0.0; rows * tokens]);
-            let weights = packed(&matrix, &mut room);
-            let mut grid = Grid::new(&mut out, rows);
-            product::floats::<V, G, VECS, ODD, WIDE>(v, &weights, &ready, None, &mut grid.all(), &mut scratch);
+            product::floats::<V, G, VECS, WIDE>(
+                v,
+                Call {
+                    matrix: &packed(&matrix, &mut room),
+                    x: &ready,
+                    bias: None,
+                    out: &mut Grid::new(&mut out, rows).all(),
+                    scratch: &mut scratch,
+                    unpack: |_, _| {},
+                },
+            );
             if differing(&out, &reference(&matrix, &x)) > 0 {
                 formats.push(format.name());
             }
@@ -256,15 +292,15 @@ fn wrong_floats<V: crate::vector::Vector, const G: usize, const VECS: usize, con
 
 #[test]
 fn float_kernels_equal_the_reference() {
-    assert_eq!(wrong_floats::<_, 2, 2, 1, 4>(Emulated::<16, false, 32>), NOTHING);
-    assert_eq!(wrong_floats::<_, 1, 2, 2, 8>(Emulated::<8, false, 16>), NOTHING);
-    assert_eq!(wrong_floats::<_, 1, 4, 4, 16>(Emulated::<4, false, 32>), NOTHING);
-    assert_ne!(wrong_floats::<_, 1, 2, 2, 8>(Emulated::<8, false, 16, ROUNDS_TWICE>), NOTHING);
+    assert_eq!(wrong_floats::<_, 2, 2, 4>(Emulated::<16, false, 32>), NOTHING);
+    assert_eq!(wrong_floats::<_, 1, 2, 8>(Emulated::<8, false, 16>), NOTHING);
+    assert_eq!(wrong_floats::<_, 1, 4, 16>(Emulated::<4, false, 32>), NOTHING);
+    assert_ne!(wrong_floats::<_, 1, 2, 8>(Emulated::<8, false, 16, ROUNDS_TWICE>), NOTHING);
 }
 
 /// Two pages for all heads of some rows, by vectors and by the reference: maxima, denominators and values.
 #[inline(never)]
-fn wrong_attention<V: crate::vector::Vector>(v: V) -> usize {
+fn wrong_attention<V: Vector>(v: V) -> usize {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let table = Table::single(Isa::Reference, Numerics::V1);
     let mut wrong = 0;
@@ -322,10 +358,10 @@ fn every_instruction_set_equals_the_reference() {
     let mut random = Random(0x853c_49e6_748f_ea9b);
     for isa in Isa::supported() {
         let Some(fast) = Table::single(isa, Numerics::V1).fast else { continue };
-        for format in Format::ALL.into_iter().filter(|format| format.family() != Family::Float) {
+        for format in INTEGERS {
             let cols = if format.family() == Family::Block32 { 544 } else { 768 };
             for (rows, tokens) in [(37, 7), (16, 1), (65, 2), (1, 3), (33, 130)] {
-                for fill in [Fill::Random, Fill::Extreme(0), Fill::Extreme(0xff), Fill::Extreme(0x80)] {
+                for fill in FILLS {
                     let bytes = weights(format, rows, cols, fill, &mut random);
                     let matrix = Matrix::new(format, rows, cols, &bytes).expect("whole rows");
                     let x = activations(tokens * cols, fill, &mut random);

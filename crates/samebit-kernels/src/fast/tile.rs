@@ -13,6 +13,8 @@ pub(crate) struct Tile {
     pub(crate) weights: [Line; CHUNK / 4],
     /// What to take from each weight.
     pub(crate) bias: i32,
+    /// The largest that a weight of a 256-element format can be, as it is stored.
+    pub(crate) largest: usize,
     /// Blocks of 32 elements that are there; the rest of the tile is old.
     pub(crate) blocks: usize,
     /// Float scale of each block, of the chunk for 256-element formats.
@@ -37,6 +39,16 @@ pub(crate) enum Shape {
     Block256 { sub: usize, minimums: bool },
 }
 
+/// All of them: kernels are compiled for each, and formats share them.
+pub(crate) const SHAPES: [Shape; 6] = [
+    Shape::Block32 { offset: false },
+    Shape::Block32 { offset: true },
+    Shape::Block256 { sub: 16, minimums: false },
+    Shape::Block256 { sub: 16, minimums: true },
+    Shape::Block256 { sub: 32, minimums: false },
+    Shape::Block256 { sub: 32, minimums: true },
+];
+
 impl Shape {
     /// Whether blocks have 32 elements, with an offset or without.
     pub(crate) const fn is_block32(self, with: bool) -> bool {
@@ -55,6 +67,7 @@ impl Tile {
         Self {
             weights: [[0; 8]; CHUNK / 4],
             bias: 0,
+            largest: 0,
             blocks: 0,
             scale: [[0.0; GROUP]; CHUNK / 32],
             offset: [[0.0; GROUP]; CHUNK / 32],

@@ -27,7 +27,7 @@ const DOUBLED: [u8; 16] = [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 
 
 /// How a format's tiles take part in sums.
 #[inline(always)]
-const fn shape(format: Format) -> Shape {
+pub(crate) const fn shape(format: Format) -> Shape {
     match format {
         Format::Q4_1 | Format::Q5_1 => Shape::Block32 { offset: true },
         Format::Q2K => Shape::Block256 { sub: 16, minimums: true },
@@ -36,11 +36,6 @@ const fn shape(format: Format) -> Shape {
         Format::Iq4Xs => Shape::Block256 { sub: 32, minimums: false },
         _ => Shape::Block32 { offset: false },
     }
-}
-
-/// The shape of `Format::ALL[FORMAT]`: a constant, so that no other kernel than a format's own is compiled for it.
-pub(crate) const fn shape_of<const FORMAT: usize>() -> Shape {
-    shape(Format::ALL[FORMAT])
 }
 
 /// Unpacks the bytes of one chunk of a group of sixteen rows, to signed bytes or to unsigned ones. `format` and `signed` are
@@ -133,11 +128,14 @@ fn unpack256<V: Vector>(v: V, (format, signed): (Format, bool), mut bytes: &[u8]
         halves(v, take(rest), &mut tile.offset[0]);
         tile.offset[0].iter_mut().for_each(|dmin| *dmin = -*dmin);
     }
-    tile.bias = match format {
-        Format::Q3K => 4,
-        Format::Q6K => 32,
-        Format::Iq4Xs if !signed => 128,
-        _ => 0,
+    (tile.bias, tile.largest) = match format {
+        Format::Q2K => (0, 3),
+        Format::Q3K => (4, 7),
+        Format::Q4K => (0, 15),
+        Format::Q5K => (0, 31),
+        Format::Q6K => (32, 63),
+        _ if signed => (0, 127),
+        _ => (128, 255),
     };
     match format {
         Format::Q2K => {

@@ -9,8 +9,7 @@ use core::marker::PhantomData;
 use super::activations::{QuantizedChunk, WordPlanes};
 use super::dot::{Outputs, accumulate, by_shape, fetch, finish256};
 use super::kernel::{Kernel, Takes};
-use super::tile::{Shape, Tile};
-use super::unpack::shape_of;
+use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
 use crate::vector::{GROUP, WordDot};
 
@@ -32,11 +31,11 @@ impl<V: WordDot> Kernel for ByWords<V> {
     }
 
     #[inline(always)]
-    fn finish<const FORMAT: usize>(v: V, tile: &mut Tile, rows: usize) {
+    fn finish<const SHAPE: usize>(v: V, tile: &mut Tile, rows: usize) {
         if rows == 1 {
             return;
         }
-        match shape_of::<FORMAT>() {
+        match SHAPES[SHAPE] {
             Shape::Block32 { .. } => widen::<V, 8, false>(v, tile),
             Shape::Block256 { sub: 16, .. } => widen::<V, 4, true>(v, tile),
             Shape::Block256 { .. } => widen::<V, 8, true>(v, tile),
@@ -44,14 +43,14 @@ impl<V: WordDot> Kernel for ByWords<V> {
     }
 
     #[inline(always)]
-    fn dot<const FORMAT: usize, const G: usize, const VECS: usize, const T: usize>(
+    fn dot<const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
         v: V,
         tiles: &[Tile; G],
         x: [&Chunk; T],
         y: &mut [Outputs<G>; T],
         ahead: ([&[u8]; G], usize),
     ) {
-        by_shape!(FORMAT, V, G, VECS, T, (v, tiles, x, y, ahead));
+        by_shape!(SHAPE, V, G, VECS, T, (v, tiles, x, y, ahead));
     }
 }
 

@@ -18,7 +18,16 @@ const fn spec(
     dequantize: fn(&[u8], &mut [f32]),
     quantize: fn(&[f32], &mut [u8]),
 ) -> Spec {
-    Spec { name, family: Family::Float, block_bytes, has_offset: false, dequantize, quantize, decode: no_integers, sub_scales: super::no_sub_scales }
+    Spec {
+        name,
+        family: Family::Float,
+        block_bytes,
+        has_offset: false,
+        dequantize,
+        quantize,
+        decode: no_integers,
+        sub_scales: super::no_sub_scales,
+    }
 }
 
 /// Unreachable: `decode_chunk` refuses floats before it looks here.

@@ -66,23 +66,36 @@ pub fn attend<A: Arith>(
     for &weight in weights.iter() {
         denominator = A::add(denominator, weight);
     }
-    match running.max {
-        None => {
-            out.fill(A::ZERO);
-            weigh_values::<A>(weights, page.values, visible.start, out);
-            (running.max, running.denominator) = (Some(max), denominator);
-        }
-        Some(before) => {
-            // Longer heads exist nowhere; the loader bounds them.
-            let mut partial = [A::ZERO; MAX_HEAD_DIM];
-            let partial = &mut partial[..out.len()];
-            weigh_values::<A>(weights, page.values, visible.start, partial);
-            let (old, new, max) = rescaling::<A>(before, max);
-            merge::<A>(out, partial, old, new);
-            let denominator = A::fma(denominator, new, A::mul(running.denominator, old));
-            (running.max, running.denominator) = (Some(max), denominator);
-        }
+    if running.max.is_none() {
+        out.fill(A::ZERO);
+        weigh_values::<A>(weights, page.values, visible.start, out);
+        (running.max, running.denominator) = (Some(max), denominator);
+        return;
     }
+    // Longer heads exist nowhere; the loader bounds them.
+    let mut partial = [A::ZERO; MAX_HEAD_DIM];
+    let partial = &mut partial[..out.len()];
+    weigh_values::<A>(weights, page.values, visible.start, partial);
+    let chunk = Running { max: Some(max), denominator, overflowed: false };
+    merge::<A>(chunk, partial, running, out);
+}
+
+/// Merges what a later chunk amounts to, on its own, into what those before it do.
+#[inline(always)]
+pub fn merge<A: Arith>(chunk: Running<A::R>, partial: &[A::R], running: &mut Running<A::R>, out: &mut [A::R]) {
+    running.overflowed |= chunk.overflowed;
+    let Some(now) = chunk.max else { return };
+    let Some(before) = running.max else {
+        out.copy_from_slice(partial);
+        (running.max, running.denominator) = (chunk.max, chunk.denominator);
+        return;
+    };
+    let (old, new, max) = rescaling::<A>(before, now);
+    for (o, &p) in out.iter_mut().zip(partial) {
+        *o = A::fma(p, new, A::mul(*o, old));
+    }
+    let denominator = A::fma(chunk.denominator, new, A::mul(running.denominator, old));
+    (running.max, running.denominator) = (Some(max), denominator);
 }
 
 /// Longest head that attention takes.
@@ -134,14 +147,6 @@ fn weigh_values<A: Arith>(weights: &[A::R], values: &[A::R], first: usize, out: 
 fn rescaling<A: Arith>(before: A::R, now: A::R) -> (A::R, A::R, A::R) {
     let max = A::max(before, now);
     (A::exp(A::sub(before, max)), A::exp(A::sub(now, max)), max)
-}
-
-/// out[d] = `fma(partial[d], new, out[d] · old)`.
-#[inline(always)]
-fn merge<A: Arith>(out: &mut [A::R], partial: &[A::R], old: A::R, new: A::R) {
-    for (o, &p) in out.iter_mut().zip(partial) {
-        *o = A::fma(p, new, A::mul(*o, old));
-    }
 }
 
 /// Ends the pass: an attention sink, where the head has one, joins the denominator as a key without a value; then

@@ -25,7 +25,7 @@ pub(crate) struct ComputeArgs {
     #[arg(short, long, value_name = "N", default_value_t = 2048, env = "SAMEBIT_BATCH_SIZE", value_parser = at_least_one)]
     pub(crate) batch_size: usize,
     /// Prompt tokens computed at once (also -ub): the prompt is cut into pieces of this size, and Ctrl-C is heard between them
-    #[arg(long, value_name = "N", default_value_t = 64, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 512, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
     pub(crate) ubatch_size: usize,
     /// Numerics: v1 is samebit's own; the others are slow and for study
     #[arg(long, value_enum, default_value_t = NumericsArg::V1, env = "SAMEBIT_NUMERICS")]
