@@ -93,3 +93,31 @@ pub(crate) trait WordDot: Vector {
     /// The low 16 bits of `a · b`, word by word.
     fn mul_words(self, a: Self::I, b: Self::I) -> Self::I;
 }
+
+/// An instruction set that multiplies bytes and adds the products to 16-bit sums: exact for small weights, a few at a time.
+pub(crate) trait SmallDot: Vector {
+    /// 16-bit sums.
+    type Sums: Copy;
+    /// Products that one step adds to a 16-bit sum.
+    const PRODUCTS: usize;
+    /// Zeros.
+    fn no_sums(self) -> Self::Sums;
+    /// The sums plus the products of unsigned weights (at most 63) and signed activations.
+    fn dot_small(self, sums: Self::Sums, w: Self::I, x: Self::I) -> Self::Sums;
+    /// Scales (signed bytes, widened) as [`fold`](Self::fold) takes them.
+    fn spread(self, scale: Self::I) -> Self::I;
+    /// Each lane plus its scale times its 16-bit sums.
+    fn fold(self, acc: Self::I, sums: Self::Sums, scale: Self::I) -> Self::I;
+}
+
+/// An instruction set of four lanes that multiplies matrices of bytes: 2 × 8 by 8 × 2, exactly.
+pub(crate) trait MatrixDot: ByteDot {
+    /// Two quadruples of weights of each of four rows, as two rows each.
+    fn zip(self, first: Self::I, second: Self::I) -> [Self::I; 2];
+    /// Eight activations of each of two rows.
+    fn pair(self, first: [[i8; 4]; 2], second: [[i8; 4]; 2]) -> Self::I;
+    /// The matrix `acc` plus two rows of weights times two rows of activations.
+    fn dot_pairs(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I;
+    /// From the matrices of four rows of weights to lanes: the first row of activations, the second.
+    fn unzip(self, acc: [Self::I; 2]) -> [Self::I; 2];
+}

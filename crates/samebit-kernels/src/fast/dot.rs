@@ -9,7 +9,7 @@ use crate::vector::{ByteDot, GROUP, Vector};
 
 /// Outputs of one row of activations for `G` groups.
 pub(crate) type Outputs<const G: usize> = [[f32; GROUP]; G];
-type Chunk = QuantizedChunk<BytePlanes>;
+pub(super) type Chunk = QuantizedChunk<BytePlanes>;
 
 /// Calls `blocks32` or `blocks256` with the constants of a shape. Conditions are constants, so that a shape's own
 /// kernel is the only one that is compiled for it.
@@ -35,7 +35,7 @@ pub(super) use by_shape;
 
 /// `y = fma(d_a, t, y)` for `T` rows of activations and `G` tiles of `VECS` vectors together.
 #[inline(always)]
-pub(crate) fn dot<V: ByteDot, const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
+pub(crate) fn dot<V: PlaneSums, const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
     v: V,
     tiles: &[Tile; G],
     x: [&Chunk; T],
@@ -72,13 +72,28 @@ pub(super) fn fetch<V: Vector, const G: usize>(v: V, ahead: &[&[u8]; G], bytes: 
 
 /// Four bytes as they lie.
 #[inline(always)]
-fn four([a, b, c, d]: [i8; 4]) -> i32 {
+pub(super) fn four([a, b, c, d]: [i8; 4]) -> i32 {
     i32::from_ne_bytes([a.cast_unsigned(), b.cast_unsigned(), c.cast_unsigned(), d.cast_unsigned()])
 }
 
-/// Sums of `STEPS · 4` elements from `step` on, both planes, for every row and vector: from `start` for each plane.
+/// How the sums of both planes are made; what is here will do wherever four bytes are multiplied at once.
+pub(crate) trait PlaneSums: ByteDot {
+    /// Sums of `STEPS · 4` elements from `step` on, for every row and vector: from `start` for each plane.
+    #[inline(always)]
+    fn planes<const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+        self,
+        tiles: &[Tile; G],
+        x: &[&Chunk; T],
+        step: usize,
+        start: [[i32; T]; 2],
+    ) -> [[[Self::I; VECS]; T]; 2] {
+        planes::<Self, G, VECS, T, STEPS>(self, tiles, x, step, start)
+    }
+}
+
+/// See [`PlaneSums::planes`].
 #[inline(always)]
-fn planes<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+pub(super) fn planes<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
     v: V,
     tiles: &[Tile; G],
     x: &[&Chunk; T],
@@ -111,7 +126,7 @@ fn planes<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const S
 }
 
 #[inline(always)]
-fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const OFFSET: bool>(
+fn blocks32<V: PlaneSums, const G: usize, const VECS: usize, const T: usize, const OFFSET: bool>(
     v: V,
     tiles: &[Tile; G],
     x: [&Chunk; T],
@@ -131,7 +146,7 @@ fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const
             fetch(v, &ahead, bytes, block, 8);
         }
         let start = [[0; T], start];
-        let [high, low] = planes::<V, G, VECS, T, 8>(v, tiles, &x, 8 * block, start);
+        let [high, low] = v.planes::<G, VECS, T, 8>(tiles, &x, 8 * block, start);
         for row in 0..T {
             for i in 0..VECS {
                 let (tile, lanes) = (&tiles[i / V::PARTS], i % V::PARTS * V::LANES);
@@ -152,7 +167,7 @@ fn blocks32<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const
 /// `STEPS` is a quarter of a sub-block's elements.
 #[inline(always)]
 fn blocks256<
-    V: ByteDot,
+    V: PlaneSums,
     const G: usize,
     const VECS: usize,
     const T: usize,
@@ -180,7 +195,7 @@ fn blocks256<
         if T == 1 {
             fetch(v, &ahead, bytes, sub, 64 / STEPS);
         }
-        let part = planes::<V, G, VECS, T, STEPS>(v, tiles, &x, STEPS * sub, starts[sub & 15]);
+        let part = v.planes::<G, VECS, T, STEPS>(tiles, &x, STEPS * sub, starts[sub & 15]);
         for i in 0..VECS {
             let scale = v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS);
             for (sums, part) in sums.iter_mut().zip(&part) {
@@ -233,7 +248,7 @@ fn join<V: Vector>(v: V, high: V::I, low: V::I) -> V::F {
 
 /// Σ mn·h and Σ mn·l over the chunk.
 #[inline(always)]
-fn minimums<V: Vector, P: Planes, const STEPS: usize>(
+pub(super) fn minimums<V: Vector, P: Planes, const STEPS: usize>(
     v: V,
     tile: &Tile,
     part: usize,

@@ -7,10 +7,10 @@ use core::marker::PhantomData;
 use samebit_numerics::blocks::{Family, Format};
 
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
-use super::dot::{self, Outputs};
+use super::dot::{self, Outputs, PlaneSums};
 use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
-use crate::vector::{ByteDot, Vector};
+use crate::vector::Vector;
 
 /// A way to multiply tiles of weights by chunks of activations.
 pub(crate) trait Kernel {
@@ -89,7 +89,7 @@ pub(super) const fn together<K: Kernel, const SHAPE: usize>(vecs: usize) -> usiz
 /// Dot products of bytes, each weight with both planes.
 pub(crate) struct ByBytes<V>(PhantomData<V>);
 
-impl<V: ByteDot> Kernel for ByBytes<V> {
+impl<V: PlaneSums> Kernel for ByBytes<V> {
     type Vector = V;
     type Planes = BytePlanes;
     const TAKES: Takes = Takes::Bytes;

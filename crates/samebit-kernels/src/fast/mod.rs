@@ -7,9 +7,17 @@ pub(crate) mod activations;
 pub(crate) mod attention;
 pub(crate) mod chains;
 pub(crate) mod dot;
+#[cfg(test)]
+mod emulated;
 pub(crate) mod floats;
 pub(crate) mod kernel;
+#[cfg(any(test, target_arch = "aarch64"))]
+pub(crate) mod pairs;
 pub(crate) mod product;
+#[cfg(any(test, target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod small;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tile;
 pub(crate) mod unpack;
 pub(crate) mod words;

@@ -13,6 +13,8 @@ pub(crate) struct Tile {
     pub(crate) weights: [Line; CHUNK / 4],
     /// What to take from each weight.
     pub(crate) bias: i32,
+    /// The largest that a weight of a 256-element format can be, as it is stored.
+    pub(crate) largest: usize,
     /// Blocks of 32 elements that are there; the rest of the tile is old.
     pub(crate) blocks: usize,
     /// Float scale of each block, of the chunk for 256-element formats.
@@ -65,6 +67,7 @@ impl Tile {
         Self {
             weights: [[0; 8]; CHUNK / 4],
             bias: 0,
+            largest: 0,
             blocks: 0,
             scale: [[0.0; GROUP]; CHUNK / 32],
             offset: [[0.0; GROUP]; CHUNK / 32],

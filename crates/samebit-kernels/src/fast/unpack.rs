@@ -128,11 +128,14 @@ fn unpack256<V: Vector>(v: V, (format, signed): (Format, bool), mut bytes: &[u8]
         halves(v, take(rest), &mut tile.offset[0]);
         tile.offset[0].iter_mut().for_each(|dmin| *dmin = -*dmin);
     }
-    tile.bias = match format {
-        Format::Q3K => 4,
-        Format::Q6K => 32,
-        Format::Iq4Xs if !signed => 128,
-        _ => 0,
+    (tile.bias, tile.largest) = match format {
+        Format::Q2K => (0, 3),
+        Format::Q3K => (4, 7),
+        Format::Q4K => (0, 15),
+        Format::Q5K => (0, 31),
+        Format::Q6K => (32, 63),
+        _ if signed => (0, 127),
+        _ => (128, 255),
     };
     match format {
         Format::Q2K => {

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
-use crate::vector::{ByteDot, GROUP, Line, Vector, WordDot};
+use crate::vector::{ByteDot, GROUP, Line, SmallDot, Vector, WordDot};
 
 /// AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
@@ -184,5 +184,32 @@ impl WordDot for Avx2 {
     fn mul_words(self, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
         unsafe { _mm256_mullo_epi16(a, b) }
+    }
+}
+
+impl SmallDot for Avx2 {
+    type Sums = __m256i;
+    const PRODUCTS: usize = 2;
+
+    #[inline(always)]
+    fn no_sums(self) -> __m256i {
+        self.splat_i(0)
+    }
+    #[inline(always)]
+    fn dot_small(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x)) }
+    }
+    #[inline(always)]
+    fn spread(self, scale: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe {
+            let low = _mm256_and_si256(scale, _mm256_set1_epi32(0xffff));
+            _mm256_or_si256(low, _mm256_slli_epi32::<16>(scale))
+        }
+    }
+    #[inline(always)]
+    fn fold(self, acc: __m256i, sums: __m256i, scale: __m256i) -> __m256i {
+        self.dot_words(acc, sums, scale)
     }
 }

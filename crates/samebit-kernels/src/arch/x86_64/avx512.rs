@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
-use crate::vector::{ByteDot, GROUP, Line, Vector, WordDot};
+use crate::vector::{ByteDot, GROUP, Line, SmallDot, Vector, WordDot};
 
 /// AVX-512 F, BW, DQ and VL.
 #[derive(Clone, Copy, Debug)]
@@ -178,5 +178,32 @@ impl WordDot for Avx512 {
     fn mul_words(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
         unsafe { _mm512_mullo_epi16(a, b) }
+    }
+}
+
+impl SmallDot for Avx512 {
+    type Sums = __m512i;
+    const PRODUCTS: usize = 2;
+
+    #[inline(always)]
+    fn no_sums(self) -> __m512i {
+        self.splat_i(0)
+    }
+    #[inline(always)]
+    fn dot_small(self, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { _mm512_add_epi16(sums, _mm512_maddubs_epi16(w, x)) }
+    }
+    #[inline(always)]
+    fn spread(self, scale: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe {
+            let low = _mm512_and_si512(scale, _mm512_set1_epi32(0xffff));
+            _mm512_or_si512(low, _mm512_slli_epi32::<16>(scale))
+        }
+    }
+    #[inline(always)]
+    fn fold(self, acc: __m512i, sums: __m512i, scale: __m512i) -> __m512i {
+        self.dot_words(acc, sums, scale)
     }
 }
