@@ -176,8 +176,12 @@ fn pack_blocks(matrix: &Matrix<'_>, rows: Range<usize>, out: &mut [u8]) {
                 take(&mut rest, 2 * GROUP)[2 * lane..2 * lane + 2].copy_from_slice(&block[at..at + 2]);
             }
             pack_scales(format, block, lane, take(&mut rest, scale_bytes(format)));
-            let flip = if format == Format::Q8_0 { 0x8080_8080 } else { 0 };
-            pack_dwords(&block[low.clone()], lane, take(&mut rest, GROUP * low.len()), |x| x ^ flip);
+            let to = take(&mut rest, GROUP * low.len());
+            if format == Format::Q8_0 {
+                pack_dwords(&block[low.clone()], lane, to, |x| x ^ 0x8080_8080);
+            } else {
+                pack_dwords(&block[low.clone()], lane, to, |x| x);
+            }
             if high.len() == 4 {
                 pack_dwords(&block[high.clone()], lane, rest, spread_bits);
             } else {
@@ -198,9 +202,18 @@ fn take<'a>(rest: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
 #[inline(always)]
 fn pack_dwords(from: &[u8], lane: usize, to: &mut [u8], change: impl Fn(u32) -> u32) {
     let (from, _) = from.as_chunks::<4>();
-    let (to, _) = to.as_chunks_mut::<{ 4 * GROUP }>();
-    for (to, &from) in to.iter_mut().zip(from) {
-        to[4 * lane..4 * lane + 4].copy_from_slice(&change(u32::from_le_bytes(from)).to_le_bytes());
+    let (to, _) = to.as_chunks_mut::<4>();
+    let (to, _) = to.as_chunks_mut::<GROUP>();
+    // Eight at a time where there are so many, so that the loop has a constant length.
+    let (whole, rest) = from.as_chunks::<8>();
+    let (whole_to, _) = to.as_chunks_mut::<8>();
+    for (to, from) in whole_to.iter_mut().zip(whole) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            to[lane % GROUP] = change(u32::from_le_bytes(from)).to_le_bytes();
+        }
+    }
+    for (to, &from) in to[8 * whole.len()..].iter_mut().zip(rest) {
+        to[lane % GROUP] = change(u32::from_le_bytes(from)).to_le_bytes();
     }
 }
 
