@@ -17,6 +17,12 @@ pub enum Isa {
     Avx512Vnni,
     /// AArch64, whose baseline has NEON and a fused multiply-add.
     Neon,
+    /// The same with dot products of bytes.
+    DotProd,
+    /// The same with products of matrices of bytes.
+    I8mm,
+    /// wasm with 128-bit vectors, where it was compiled for them.
+    Simd128,
 }
 
 /// A name that is none of the instruction sets, or one that this machine lacks.
@@ -37,7 +43,17 @@ fn names(of: impl Iterator<Item = Isa>) -> String {
 
 impl Isa {
     /// All of them, those of one machine slowest first.
-    pub const ALL: [Self; 6] = [Self::Reference, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
+    pub const ALL: [Self; 9] = [
+        Self::Reference,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Neon,
+        Self::DotProd,
+        Self::I8mm,
+        Self::Simd128,
+    ];
 
     /// The name that `--isa` takes.
     pub fn name(self) -> &'static str {
@@ -48,6 +64,9 @@ impl Isa {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
+            Self::DotProd => "dotprod",
+            Self::I8mm => "i8mm",
+            Self::Simd128 => "simd128",
         }
     }
 
@@ -75,6 +94,12 @@ impl Isa {
             Self::Avx512Vnni => Self::Avx512.is_supported() && std::is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::DotProd => std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm => Self::DotProd.is_supported() && std::arch::is_aarch64_feature_detected!("i8mm"),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Self::Simd128 => true,
             #[allow(unreachable_patterns)]
             _ => false,
         }

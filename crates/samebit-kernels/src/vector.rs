@@ -2,6 +2,8 @@
 //!
 //! Knows no operation of a model. A value of an implementing type is the proof that the CPU has the instructions, so the
 //! methods are safe; they are always inlined into functions compiled for those instructions.
+// See `fast`.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
 use samebit_numerics::arith::Float32;
 
@@ -111,6 +113,7 @@ pub(crate) trait SmallDot: Vector {
 }
 
 /// An instruction set of four lanes that multiplies matrices of bytes: 2 × 8 by 8 × 2, exactly.
+#[cfg(any(test, target_arch = "aarch64"))]
 pub(crate) trait MatrixDot: ByteDot {
     /// Two quadruples of weights of each of four rows, as two rows each.
     fn zip(self, first: Self::I, second: Self::I) -> [Self::I; 2];

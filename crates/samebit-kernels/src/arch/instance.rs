@@ -76,6 +76,7 @@ macro_rules! instance {
 
 /// `fast!(name, vector, ["features"], groups, vectors, wide)`: a module with the fast kernels compiled under the features, each
 /// a function of its own. `groups` (`vectors` vectors) are done together, for a single row of floats four (`wide` vectors).
+#[allow(unused_macros)] // a target may have no vector unit that is known here
 macro_rules! fast {
     ($name:ident, $vector:ty, $features:tt, $groups:literal, $vectors:literal, $wide:literal) => {
         pub(super) mod $name {
@@ -168,4 +169,5 @@ macro_rules! op {
     };
 }
 
+#[allow(unused_imports)] // likewise
 pub(crate) use {fast, instance, op};

@@ -2,7 +2,11 @@
 //!
 //! The instances differ in nothing but the instructions that the compiler may use and where `fma` comes from.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod instance;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -44,11 +48,17 @@ instance!(avx512, Fused, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"]);
 instance!(neon, Fused, []);
 
 /// The kernels that are written over vectors, an instance per vector unit.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
 mod fast_kernels {
+    use samebit_numerics::blocks::Format;
     use samebit_numerics::ops::attention::Scores;
 
+    #[cfg(target_arch = "aarch64")]
+    use super::aarch64::{DotProd, I8mm, Neon};
     use super::instance::fast;
+    #[cfg(target_arch = "wasm32")]
+    use super::wasm32::Simd128;
+    #[cfg(target_arch = "x86_64")]
     use super::x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
     use crate::fast::activations::{BytePlanes, QuantizedChunk, WordPlanes, quantize_row};
     use crate::fast::attention;
@@ -57,13 +67,24 @@ mod fast_kernels {
     use crate::fast::tile::Tile;
     use crate::fast::unpack::unpack;
     use crate::table::{Fast, Heads, Numerics, PageOf, Table, Unpack};
-    use samebit_numerics::blocks::Format;
 
     // How many groups and vectors are done together is what the registers hold: sixteen or thirty-two.
+    #[cfg(target_arch = "x86_64")]
     fast!(avx2, Avx2, ["avx2,fma,f16c"], 1, 2, 8);
+    #[cfg(target_arch = "x86_64")]
     fast!(avxvnni, AvxVnni, ["avx2,fma,f16c,avxvnni"], 1, 2, 8);
+    #[cfg(target_arch = "x86_64")]
     fast!(avx512, Avx512, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"], 2, 2, 4);
+    #[cfg(target_arch = "x86_64")]
     fast!(avx512vnni, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], 2, 2, 4);
+    #[cfg(target_arch = "aarch64")]
+    fast!(neon, Neon, [], 1, 4, 16);
+    #[cfg(target_arch = "aarch64")]
+    fast!(dotprod, DotProd, ["neon,dotprod"], 1, 4, 16);
+    #[cfg(target_arch = "aarch64")]
+    fast!(i8mm, I8mm, ["neon,dotprod,i8mm"], 1, 4, 16);
+    #[cfg(target_arch = "wasm32")]
+    fast!(simd128, Simd128, [], 1, 4, 16);
 }
 
 /// The table of a binary32 mode for an instruction set that this CPU has.
@@ -78,7 +99,13 @@ pub(crate) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => fast_kernels::avx512vnni::over(avx512::table(isa, mode), mode),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon::table(isa, mode),
+        Isa::Neon => fast_kernels::neon::over(neon::table(isa, mode), mode),
+        #[cfg(target_arch = "aarch64")]
+        Isa::DotProd => fast_kernels::dotprod::over(neon::table(isa, mode), mode),
+        #[cfg(target_arch = "aarch64")]
+        Isa::I8mm => fast_kernels::i8mm::over(neon::table(isa, mode), mode),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => fast_kernels::simd128::over(reference::table(isa, mode), mode),
         _ => reference::table(isa, mode),
     }
 }

@@ -9,7 +9,7 @@ use crate::vector::{ByteDot, GROUP, Vector};
 
 /// Outputs of one row of activations for `G` groups.
 pub(crate) type Outputs<const G: usize> = [[f32; GROUP]; G];
-pub(super) type Chunk = QuantizedChunk<BytePlanes>;
+pub(crate) type Chunk = QuantizedChunk<BytePlanes>;
 
 /// Calls `blocks32` or `blocks256` with the constants of a shape. Conditions are constants, so that a shape's own
 /// kernel is the only one that is compiled for it.

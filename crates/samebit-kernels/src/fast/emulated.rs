@@ -1,7 +1,7 @@
 //! A vector unit of plain arrays: the test double of every unit, so that each kernel is tested whatever CPU runs the tests.
 //!
-//! What instructions compute is written out here one lane at a time. `FLAW` makes it compute wrongly, in ways that real
-//! instructions do; tests must notice. Nothing is inlined: kernels would take the compiler minutes.
+//! What instructions compute is written out here one lane at a time. A [`Flaw`] makes it compute wrongly, in ways that
+//! real instructions do; tests must notice. Nothing is inlined: kernels would take the compiler minutes.
 
 use samebit_numerics::arith::{Float32, Soft};
 use samebit_numerics::half::f16_to_f32;
@@ -11,26 +11,31 @@ use super::pairs::planes_by_pairs;
 use super::tile::Tile;
 use crate::vector::{ByteDot, GROUP, Line, MatrixDot, SmallDot, Vector, WordDot};
 
-/// No flaw.
-pub(super) const NONE: u8 = 0;
-/// Byte products are added in pairs that saturate at 16 bits, as `pmaddubsw` does.
-pub(super) const SATURATES: u8 = 1;
-/// `fma` rounds twice.
-pub(super) const ROUNDS_TWICE: u8 = 2;
-/// Products of words lose their highest bits before they are added.
-pub(super) const SHORT_WORDS: u8 = 3;
-/// 16-bit sums take twice the products that it says.
-pub(super) const CROWDED: u8 = 4;
-/// Matrices of bytes come out transposed.
-pub(super) const TRANSPOSED: u8 = 5;
+/// What a unit computes wrongly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Nothing.
+    #[default]
+    None,
+    /// Byte products are added in pairs that saturate at 16 bits, as `pmaddubsw` does.
+    Saturates,
+    /// `fma` rounds twice.
+    RoundsTwice,
+    /// Products of words lose their highest bits before they are added.
+    ShortWords,
+    /// 16-bit sums have 15.
+    ShortSums,
+    /// Matrices of bytes come out transposed.
+    Transposed,
+}
 
 /// `L` lanes; signed or unsigned weights; so many registers.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Emulated<const L: usize, const SIGNED: bool, const REGISTERS: usize, const FLAW: u8 = NONE>;
+pub(super) struct Emulated<const L: usize, const SIGNED: bool, const REGISTERS: usize>(pub(super) Flaw);
 
-/// The same where T is even: four lanes that multiply matrices.
+/// Four lanes of signed bytes that also multiply matrices.
 #[derive(Clone, Copy, Default)]
-pub(super) struct EmulatedMatrix<const SIGNED: bool, const FLAW: u8 = NONE>;
+pub(super) struct EmulatedMatrix(pub(super) Flaw);
 
 fn bytes(x: i32) -> [u8; 4] {
     x.to_ne_bytes()
@@ -63,9 +68,9 @@ fn each<T: Copy, const L: usize>(a: [T; L], b: [T; L], op: impl Fn(T, T) -> T) -
     core::array::from_fn(|i| op(a[i], b[i]))
 }
 
-/// The methods of [`Vector`] for `L` lanes and a flaw.
+/// The methods of [`Vector`] for `L` lanes.
 macro_rules! lanes {
-    ($l:expr, $registers:expr, $flaw:expr) => {
+    ($l:expr, $registers:expr) => {
         type Scalar = Soft;
         const LANES: usize = $l;
         const REGISTERS: usize = $registers;
@@ -98,8 +103,8 @@ macro_rules! lanes {
         }
         #[inline(never)]
         fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-            core::array::from_fn(|i| match $flaw {
-                ROUNDS_TWICE => a[i] * b[i] + c[i],
+            core::array::from_fn(|i| match self.0 {
+                Flaw::RoundsTwice => a[i] * b[i] + c[i],
                 _ => Soft::fma(a[i], b[i], c[i]),
             })
         }
@@ -144,7 +149,7 @@ macro_rules! lanes {
             core::array::from_fn(|i| {
                 let ([a, b], [c, d]) = (words(w[i]).map(i32::from), words(x[i]).map(i32::from));
                 let sum = a * c + b * d;
-                acc[i].wrapping_add(if $flaw == SHORT_WORDS { sum << 9 >> 9 } else { sum })
+                acc[i].wrapping_add(if self.0 == Flaw::ShortWords { sum << 9 >> 9 } else { sum })
             })
         }
         #[inline(never)]
@@ -158,33 +163,33 @@ macro_rules! lanes {
     };
 }
 
-fn dot_bytes(acc: i32, w: i32, x: i32, signed: bool, flaw: u8) -> i32 {
+fn dot_bytes(acc: i32, w: i32, x: i32, signed: bool, flaw: Flaw) -> i32 {
     let (w, x) = (bytes(w).map(|w| weight(w, signed)), bytes(x).map(activation));
     let pairs = [w[0] * x[0] + w[1] * x[1], w[2] * x[2] + w[3] * x[3]];
-    let pairs = if flaw == SATURATES { pairs.map(saturated) } else { pairs };
+    let pairs = if flaw == Flaw::Saturates { pairs.map(saturated) } else { pairs };
     acc.wrapping_add(pairs[0]).wrapping_add(pairs[1])
 }
 
-impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> Vector for Emulated<L, SIGNED, R, FLAW> {
-    lanes!(L, R, FLAW);
+impl<const L: usize, const SIGNED: bool, const R: usize> Vector for Emulated<L, SIGNED, R> {
+    lanes!(L, R);
 }
 
-impl<const SIGNED: bool, const FLAW: u8> Vector for EmulatedMatrix<SIGNED, FLAW> {
-    lanes!(4, 32, FLAW);
+impl Vector for EmulatedMatrix {
+    lanes!(4, 32);
 }
 
-impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> ByteDot for Emulated<L, SIGNED, R, FLAW> {
+impl<const L: usize, const SIGNED: bool, const R: usize> ByteDot for Emulated<L, SIGNED, R> {
     const SIGNED: bool = SIGNED;
 
     #[inline(never)]
     fn dot_bytes(self, acc: [i32; L], w: [i32; L], x: [i32; L]) -> [i32; L] {
-        core::array::from_fn(|i| dot_bytes(acc[i], w[i], x[i], SIGNED, FLAW))
+        core::array::from_fn(|i| dot_bytes(acc[i], w[i], x[i], SIGNED, self.0))
     }
 }
 
-impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> PlaneSums for Emulated<L, SIGNED, R, FLAW> {}
+impl<const L: usize, const SIGNED: bool, const R: usize> PlaneSums for Emulated<L, SIGNED, R> {}
 
-impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> WordDot for Emulated<L, SIGNED, R, FLAW> {
+impl<const L: usize, const SIGNED: bool, const R: usize> WordDot for Emulated<L, SIGNED, R> {
     #[inline(never)]
     fn store_i(self, x: [i32; L], to: &mut [i32; GROUP], part: usize) {
         to[part * L..][..L].copy_from_slice(&x);
@@ -205,9 +210,9 @@ impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> WordDot
 }
 
 /// 16-bit sums: of each lane two, of two products each. Units with 32 registers add one product to each of four.
-impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> SmallDot for Emulated<L, SIGNED, R, FLAW> {
+impl<const L: usize, const SIGNED: bool, const R: usize> SmallDot for Emulated<L, SIGNED, R> {
     type Sums = [[i16; 4]; L];
-    const PRODUCTS: usize = if R == 32 || FLAW == CROWDED { 1 } else { 2 };
+    const PRODUCTS: usize = if R == 32 { 1 } else { 2 };
 
     #[inline(never)]
     fn no_sums(self) -> [[i16; 4]; L] {
@@ -219,7 +224,8 @@ impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> SmallDo
             let (w, x) = (bytes(w[i]).map(|w| weight(w, false)), bytes(x[i]).map(activation));
             for k in 0..4 {
                 let to = if R == 32 { k } else { k / 2 };
-                sums[to] = sums[to].wrapping_add((w[k] * x[k]) as i16);
+                let sum = sums[to].wrapping_add((w[k] * x[k]) as i16);
+                sums[to] = if self.0 == Flaw::ShortSums { sum << 1 >> 1 } else { sum };
             }
         }
         sums
@@ -234,16 +240,16 @@ impl<const L: usize, const SIGNED: bool, const R: usize, const FLAW: u8> SmallDo
     }
 }
 
-impl<const SIGNED: bool, const FLAW: u8> ByteDot for EmulatedMatrix<SIGNED, FLAW> {
-    const SIGNED: bool = SIGNED;
+impl ByteDot for EmulatedMatrix {
+    const SIGNED: bool = true;
 
     #[inline(never)]
     fn dot_bytes(self, acc: [i32; 4], w: [i32; 4], x: [i32; 4]) -> [i32; 4] {
-        core::array::from_fn(|i| dot_bytes(acc[i], w[i], x[i], SIGNED, FLAW))
+        core::array::from_fn(|i| dot_bytes(acc[i], w[i], x[i], true, self.0))
     }
 }
 
-impl<const SIGNED: bool, const FLAW: u8> PlaneSums for EmulatedMatrix<SIGNED, FLAW> {
+impl PlaneSums for EmulatedMatrix {
     fn planes<const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
         self,
         tiles: &[Tile; G],
@@ -255,7 +261,7 @@ impl<const SIGNED: bool, const FLAW: u8> PlaneSums for EmulatedMatrix<SIGNED, FL
     }
 }
 
-impl<const SIGNED: bool, const FLAW: u8> MatrixDot for EmulatedMatrix<SIGNED, FLAW> {
+impl MatrixDot for EmulatedMatrix {
     #[inline(never)]
     fn zip(self, a: [i32; 4], b: [i32; 4]) -> [[i32; 4]; 2] {
         [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
@@ -267,9 +273,9 @@ impl<const SIGNED: bool, const FLAW: u8> MatrixDot for EmulatedMatrix<SIGNED, FL
     #[inline(never)]
     fn dot_pairs(self, acc: [i32; 4], w: [i32; 4], x: [i32; 4]) -> [i32; 4] {
         core::array::from_fn(|i| {
-            let (row, token) = if FLAW == TRANSPOSED { (i % 2, i / 2) } else { (i / 2, i % 2) };
-            let sum = dot_bytes(acc[i], w[2 * row], x[2 * token], SIGNED, FLAW);
-            dot_bytes(sum, w[2 * row + 1], x[2 * token + 1], SIGNED, FLAW)
+            let (row, token) = if self.0 == Flaw::Transposed { (i % 2, i / 2) } else { (i / 2, i % 2) };
+            let sum = dot_bytes(acc[i], w[2 * row], x[2 * token], true, self.0);
+            dot_bytes(sum, w[2 * row + 1], x[2 * token + 1], true, self.0)
         })
     }
     #[inline(never)]
