@@ -55,6 +55,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Check every kernel of this machine's instruction sets against the reference, on random inputs
+    Checkkern {
+        /// Arguments of `checkkern` (README.md in its folder)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Build for other machines, run there under emulators, and check the bits (no name: all)
     #[command(visible_alias = "target")]
     Targets {
@@ -101,6 +107,7 @@ fn run(command: Command) -> Result<bool> {
             let vectors = root.join("conformance/v1.txt").display().to_string();
             run_with(&root, "samebit-conform", vectors, &rest)
         }
+        Command::Checkkern { rest } => cargo::run_release(&root, "checkkern", &rest),
         Command::Targets { names } => targets::check(&root, &names),
         Command::Digests(options) => digests::compare(&root, &options),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),

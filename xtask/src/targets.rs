@@ -68,8 +68,11 @@ const TARGETS: [Target; 3] = [
     },
 ];
 
-/// The program that checks the vectors; its last line begins with the instruction set it chose.
-const VECTORS: &str = "samebit-conform";
+/// The programs, and what they are told on every machine. Their last line begins with the instruction set that they chose.
+const PROGRAMS: [(&str, &[&str]); 2] = [
+    ("samebit-conform", &["conformance/v1.txt", "--isa", "native"]),
+    ("checkkern", &["--isa", "native", "--runs", "100"]),
+];
 
 /// Builds the programs for the targets of these names (none: all) and runs them; true if every answer is right.
 pub(crate) fn check(root: &Path, names: &[String]) -> Result<bool> {
@@ -78,14 +81,14 @@ pub(crate) fn check(root: &Path, names: &[String]) -> Result<bool> {
     let mut runs = Vec::new();
     for target in choose(names)? {
         let tools = toolchain.tools(target)?;
-        let programs = Programs::build(root, target, &tools, &[VECTORS])?;
+        let programs = Programs::build(root, target, &tools, &PROGRAMS.map(|(program, _)| program))?;
         if target.triple.is_some_and(|triple| triple.starts_with("wasm32")) {
             simd::check(&programs)?;
         }
-        for machine in target.machines {
-            let mut command = tools.command(root, None, machine.cpu, programs.path(VECTORS)?);
-            command.args(["conformance/v1.txt", "--isa", "native"]).args(machine.vectors);
-            runs.push(Run::new(format!("{} {} {VECTORS}", target.name, machine.cpu), command, Some(machine.best)));
+        for (machine, (program, args)) in target.machines.iter().flat_map(|m| PROGRAMS.map(|program| (m, program))) {
+            let mut command = tools.command(root, None, machine.cpu, programs.path(program)?);
+            command.args(args).args(if program == "samebit-conform" { machine.vectors } else { &[] });
+            runs.push(Run::new(format!("{} {} {program}", target.name, machine.cpu), command, machine.best));
         }
     }
     let failed = runs::all(runs);
