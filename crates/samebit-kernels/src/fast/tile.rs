@@ -25,7 +25,7 @@ pub(crate) struct Tile {
     pub(crate) sub: [[i32; GROUP]; CHUNK / 16],
     /// Integer minimums of pairs of sub-blocks.
     pub(crate) min: [[i16; 2 * GROUP]; CHUNK / 32],
-    /// Pairs of words that [`words`](super::words) makes of the weights, the bias taken off and, in 256-element blocks, times
+    /// Pairs of words that [`words`](super::words) makes of the weights, in 256-element blocks without the bias and times
     /// their scale: `[element / 4]`, first and third element, second and fourth.
     pub(crate) words: [[[i32; GROUP]; 2]; CHUNK / 4],
 }

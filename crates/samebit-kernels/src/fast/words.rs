@@ -70,7 +70,7 @@ fn scales<V: WordDot>(v: V, tile: &Tile, sub: usize, part: usize) -> V::I {
     v.load_i(&pairs, part)
 }
 
-/// The words of a part of a line: less their bias and, if `SCALED`, times their scale.
+/// The words of a part of a line; if `SCALED`, less their bias and times their scale.
 #[inline(always)]
 fn pairs<V: WordDot, const SCALED: bool>(
     v: V,
@@ -80,10 +80,9 @@ fn pairs<V: WordDot, const SCALED: bool>(
     scale: V::I,
 ) -> [V::I; 2] {
     let mut pairs = v.widen_bytes(v.load_bytes(&tile.weights[step], part));
-    for pair in &mut pairs {
-        *pair = v.sub_words(*pair, bias);
-        if SCALED {
-            *pair = v.mul_words(*pair, scale);
+    if SCALED {
+        for pair in &mut pairs {
+            *pair = v.mul_words(v.sub_words(*pair, bias), scale);
         }
     }
     pairs
@@ -114,19 +113,22 @@ fn blocks32<V: WordDot, const G: usize, const VECS: usize, const T: usize, const
     y: &mut [Outputs<G>; T],
     (ahead, bytes): ([&[u8]; G], usize),
 ) {
-    let bias = bias(v, &tiles[0]);
+    let none = v.splat_i(0);
     let mut t = [[v.splat(0.0); VECS]; T];
     for block in 0..tiles[0].blocks.min(8) {
         if T == 1 {
             fetch(v, &ahead, bytes, block, 8);
         }
         let mut sums = [[v.splat_i(0); VECS]; T];
+        for (x, sums) in x.iter().zip(&mut sums) {
+            *sums = [v.splat_i(-tiles[0].bias * x.sums[block]); VECS];
+        }
         for step in 8 * block..8 * block + 8 {
             let mut weights = [[v.splat_i(0); VECS]; 2];
             for i in 0..VECS {
                 let (tile, part) = (&tiles[i / V::PARTS], i % V::PARTS);
                 let pair = if T == 1 {
-                    pairs::<V, false>(v, tile, (step, part), bias, bias)
+                    pairs::<V, false>(v, tile, (step, part), none, none)
                 } else {
                     [v.load_i(&tile.words[step][0], part), v.load_i(&tile.words[step][1], part)]
                 };
