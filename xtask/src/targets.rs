@@ -48,14 +48,14 @@ const TARGETS: [Target; 3] = [
         triple: Some("aarch64-unknown-linux-gnu"),
         machines: &[
             Machine { cpu: "cortex-a53", best: "neon", vectors: &[] },
-            Machine { cpu: "neoverse-n1", best: "neon", vectors: &[] },
-            Machine { cpu: "max", best: "neon", vectors: &[] },
+            Machine { cpu: "neoverse-n1", best: "dotprod", vectors: &[] },
+            Machine { cpu: "max", best: "i8mm", vectors: &[] },
         ],
     },
     Target {
         name: "wasm",
         triple: Some("wasm32-wasip1"),
-        machines: &[Machine { cpu: "node", best: "reference", vectors: &[] }],
+        machines: &[Machine { cpu: "node", best: "simd128", vectors: &[] }],
     },
     Target {
         name: "x86-old",

@@ -50,7 +50,7 @@ struct Common {
     /// Only models whose name contains this
     #[arg(long)]
     only: Vec<String>,
-    /// Instruction set: reference, avx2, avx512, neon, native
+    /// Instruction set: as `samebit run --isa` takes it
     #[arg(long, default_value = "native")]
     isa: String,
     /// Threads; all cores unless told

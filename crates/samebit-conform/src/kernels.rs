@@ -66,6 +66,7 @@ fn attention(table: &Table<f32>) -> Vec<Vector> {
             let [keys, values] = [(); 2].map(|()| input.values(head_dim * CHUNK));
             let start = visible.start.saturating_sub(chunk * CHUNK).min(CHUNK);
             let end = (visible.end - chunk * CHUNK).min(CHUNK);
+            let visible = start..end;
             let page = PageOf::Full { keys: &keys, values: &values };
             let mut grid = Grid::new(&mut out, head_dim);
             let mut heads = Heads {
@@ -73,7 +74,7 @@ fn attention(table: &Table<f32>) -> Vec<Vector> {
                 stride: head_dim,
                 group: 1,
                 dim: head_dim,
-                visible: &[start..end],
+                visible: core::slice::from_ref(&visible),
                 running: core::slice::from_mut(&mut running),
                 out: &mut grid.all(),
             };

@@ -192,11 +192,12 @@ impl Gguf {
         &self.shards[tensor.shard()].bytes[start..start + tensor.bytes as usize]
     }
 
-    /// Says that a tensor's bytes will not be read again soon; see [`Shard::release`].
-    pub fn release(&self, tensor: &TensorInfo) {
+    /// Says that some of a tensor's bytes will not be read again soon; see [`Shard::release`]. What lies beyond the tensor is
+    /// left out.
+    pub fn release(&self, tensor: &TensorInfo, range: Range<usize>) {
         // Inside the shard, as for `data`.
-        let start = tensor.offset as usize;
-        self.shards[tensor.shard()].release(start..start + tensor.bytes as usize);
+        let (start, len) = (tensor.offset as usize, tensor.bytes as usize);
+        self.shards[tensor.shard()].release(start + range.start.min(len)..start + range.end.min(len));
     }
 
     /// The model's files, in order; one, unless it is split.

@@ -7,39 +7,66 @@ use core::fmt;
 pub enum Isa {
     /// samebit-numerics itself, with its fused multiply-add in software.
     Reference,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C.
     Avx2,
+    /// The same with AVX-VNNI: dot products of bytes.
+    AvxVnni,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
     /// The same with VNNI: dot products of bytes.
     Avx512Vnni,
     /// AArch64, whose baseline has NEON and a fused multiply-add.
     Neon,
+    /// The same with dot products of bytes.
+    DotProd,
+    /// The same with products of matrices of bytes.
+    I8mm,
+    /// wasm with 128-bit vectors, where it was compiled for them.
+    Simd128,
 }
 
 /// A name that is none of the instruction sets, or one that this machine lacks.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IsaError {
     /// No instruction set of that name.
-    #[error("unknown instruction set `{0}`: use native, reference, avx2, avx512, avx512vnni or neon")]
+    #[error("unknown instruction set `{0}`: use native, or one of {names}", names = names(Isa::ALL.into_iter()))]
     Unknown(String),
     /// The CPU cannot run it.
     #[error("this CPU has no {0}: use native, or one of {1}")]
     Unsupported(Isa, String),
 }
 
+/// Names in a sentence.
+fn names(of: impl Iterator<Item = Isa>) -> String {
+    of.map(Isa::name).collect::<Vec<_>>().join(", ")
+}
+
 impl Isa {
-    /// All of them, slowest first.
-    pub const ALL: [Self; 5] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Neon];
+    /// All of them, those of one machine slowest first.
+    pub const ALL: [Self; 9] = [
+        Self::Reference,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Neon,
+        Self::DotProd,
+        Self::I8mm,
+        Self::Simd128,
+    ];
 
     /// The name that `--isa` takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
+            Self::DotProd => "dotprod",
+            Self::I8mm => "i8mm",
+            Self::Simd128 => "simd128",
         }
     }
 
@@ -54,6 +81,8 @@ impl Isa {
                     && std::is_x86_feature_detected!("f16c")
             }
             #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => Self::Avx2.is_supported() && std::is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_supported()
                     && std::is_x86_feature_detected!("avx512f")
@@ -65,6 +94,12 @@ impl Isa {
             Self::Avx512Vnni => Self::Avx512.is_supported() && std::is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::DotProd => std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm => Self::DotProd.is_supported() && std::arch::is_aarch64_feature_detected!("i8mm"),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Self::Simd128 => true,
             #[allow(unreachable_patterns)]
             _ => false,
         }
@@ -93,8 +128,7 @@ impl Isa {
         if isa.is_supported() {
             return Ok(isa);
         }
-        let names: Vec<_> = Self::supported().map(Self::name).collect();
-        Err(IsaError::Unsupported(isa, names.join(", ")))
+        Err(IsaError::Unsupported(isa, names(Self::supported())))
     }
 }
 

@@ -37,20 +37,20 @@ pub struct PackedMatrix<'a> {
 }
 
 impl<'a> PackedMatrix<'a> {
-    /// The bytes of one group of rows.
+    /// The bytes of a group of rows, or of the last one where there is none of that number.
     #[inline(always)]
-    pub fn group(&self, group: usize) -> &'a [u8] {
+    pub(crate) fn group(&self, group: usize) -> &'a [u8] {
         let len = group_bytes(self.format, self.cols);
-        &self.bytes[group * len..(group + 1) * len]
+        &self.bytes[group.min(self.groups() - 1) * len..][..len]
     }
 
-    /// The bytes of one chunk of a group; empty beyond the last.
+    /// The bytes of one chunk of a group, or of the last group where there is none of that number.
     #[inline(always)]
     pub(crate) fn chunk(&self, group: usize, chunk: usize) -> &'a [u8] {
         let len = group_bytes(self.format, self.cols);
         let stride = chunk_bytes(self.format);
-        let start = chunk * stride;
-        self.bytes.get(group * len + start..group * len + len.min(start + stride)).unwrap_or(&[])
+        let (group, start) = (group.min(self.groups() - 1) * len, chunk * stride);
+        self.bytes.get(group + start..group + len.min(start + stride)).unwrap_or(&[])
     }
 
     /// Groups of rows.
@@ -176,8 +176,12 @@ fn pack_blocks(matrix: &Matrix<'_>, rows: Range<usize>, out: &mut [u8]) {
                 take(&mut rest, 2 * GROUP)[2 * lane..2 * lane + 2].copy_from_slice(&block[at..at + 2]);
             }
             pack_scales(format, block, lane, take(&mut rest, scale_bytes(format)));
-            let flip = if format == Format::Q8_0 { 0x8080_8080 } else { 0 };
-            pack_dwords(&block[low.clone()], lane, take(&mut rest, GROUP * low.len()), |x| x ^ flip);
+            let to = take(&mut rest, GROUP * low.len());
+            if format == Format::Q8_0 {
+                pack_dwords(&block[low.clone()], lane, to, |x| x ^ 0x8080_8080);
+            } else {
+                pack_dwords(&block[low.clone()], lane, to, |x| x);
+            }
             if high.len() == 4 {
                 pack_dwords(&block[high.clone()], lane, rest, spread_bits);
             } else {
@@ -198,9 +202,18 @@ fn take<'a>(rest: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
 #[inline(always)]
 fn pack_dwords(from: &[u8], lane: usize, to: &mut [u8], change: impl Fn(u32) -> u32) {
     let (from, _) = from.as_chunks::<4>();
-    let (to, _) = to.as_chunks_mut::<{ 4 * GROUP }>();
-    for (to, &from) in to.iter_mut().zip(from) {
-        to[4 * lane..4 * lane + 4].copy_from_slice(&change(u32::from_le_bytes(from)).to_le_bytes());
+    let (to, _) = to.as_chunks_mut::<4>();
+    let (to, _) = to.as_chunks_mut::<GROUP>();
+    // Eight at a time where there are so many, so that the loop has a constant length.
+    let (whole, rest) = from.as_chunks::<8>();
+    let (whole_to, _) = to.as_chunks_mut::<8>();
+    for (to, from) in whole_to.iter_mut().zip(whole) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            to[lane % GROUP] = change(u32::from_le_bytes(from)).to_le_bytes();
+        }
+    }
+    for (to, &from) in to[8 * whole.len()..].iter_mut().zip(rest) {
+        to[lane % GROUP] = change(u32::from_le_bytes(from)).to_le_bytes();
     }
 }
 

@@ -19,8 +19,10 @@ use samebit_numerics::reduce::chunks;
 
 use crate::Isa;
 use crate::arch;
-use crate::fast::activations::{BytePlanes, QuantizedChunk};
-use crate::fast::product::Scratch;
+use crate::fast::activations::{BytePlanes, Planes, QuantizedChunk, WordPlanes};
+use crate::fast::kernel::Takes;
+use crate::fast::product::{Call, Scratch};
+use crate::fast::tile::Tile;
 use crate::packed::PackedMatrix;
 use crate::pool::{Columns, Pool};
 
@@ -73,6 +75,8 @@ pub struct Activations<R> {
     pub quantized: Quantized,
     /// The same integers as the fast product reads them, `tokens × chunks(cols)`.
     pub(crate) bytes: Vec<QuantizedChunk<BytePlanes>>,
+    /// Likewise, for products by words.
+    pub(crate) words: Vec<QuantizedChunk<WordPlanes>>,
     /// The a8 mode's: rounded to the float weights' type, per 32, per 256.
     pub(crate) eight_bit: [Quantized8; 2],
 }
@@ -205,11 +209,20 @@ pub struct Table<R: 'static> {
 /// What an instruction set does better than by its instance of the reference: the same bits, from packed weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Fast<R: 'static> {
-    pub(crate) quantize: fn(&[R], &mut [QuantizedChunk<BytePlanes>]) -> bool,
-    pub(crate) product: Product<R>,
+    /// What the product takes of activations for a format.
+    pub(crate) takes: fn(Format) -> Option<Takes>,
+    pub(crate) bytes: Quantize<R, BytePlanes>,
+    pub(crate) words: Quantize<R, WordPlanes>,
+    /// What fills a tile for a format.
+    pub(crate) unpack: fn(Format) -> Unpack,
+    pub(crate) product: fn(Call<'_, '_, R>) -> bool,
 }
 
-type Product<R> = fn(&PackedMatrix<'_>, &Activations<R>, Option<&[f32]>, &mut Columns<'_, R>, &mut Scratch) -> bool;
+/// Fills a tile from the bytes of a chunk of sixteen rows.
+pub(crate) type Unpack = fn(&[u8], &mut Tile);
+
+/// A row's integers; whether all its values are finite.
+type Quantize<R, P> = fn(&[R], &mut [QuantizedChunk<P>]) -> bool;
 
 thread_local! {
     static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch::new()));
@@ -238,18 +251,12 @@ impl<R: Copy + Default + Send + Sync> Fast<R> {
             into.values.extend_from_slice(x);
             sound = x.iter().all(|&v| finite(v));
         }
-        if formats.iter().any(|f| f.family() != Family::Float) {
-            let per_row = chunks(cols);
-            into.bytes.resize(into.tokens * per_row, QuantizedChunk::default());
-            let broken = AtomicBool::new(false);
-            pool.fill(&mut into.bytes, per_row, |first, part| {
-                for (row, out) in (first..).zip(part.chunks_exact_mut(per_row)) {
-                    if !(self.quantize)(&x[row * cols..(row + 1) * cols], out) {
-                        broken.store(true, Ordering::Relaxed);
-                    }
-                }
-            });
-            sound &= !broken.into_inner();
+        let takes = |what| formats.iter().any(|&f| (self.takes)(f) == Some(what));
+        if takes(Takes::Bytes) {
+            sound &= quantize_rows(pool, x, cols, self.bytes, &mut into.bytes);
+        }
+        if takes(Takes::Words) {
+            sound &= quantize_rows(pool, x, cols, self.words, &mut into.words);
         }
         match x.iter().position(|&v| !sound && !finite(v)) {
             None => Ok(()),
@@ -271,8 +278,30 @@ impl<R: Copy + Default + Send + Sync> Fast<R> {
         out: &mut Columns<'_, R>,
     ) -> bool {
         assert!(matrix.cols == x.cols && out.rows() == x.tokens, "product: activations do not fit");
-        SCRATCH.with_borrow_mut(|scratch| (self.product)(matrix, x, bias, out, scratch))
+        let unpack = (self.unpack)(matrix.format);
+        SCRATCH.with_borrow_mut(|scratch| (self.product)(Call { matrix, x, bias, out, scratch, unpack }))
     }
+}
+
+/// Every row's integers; whether all values are finite.
+fn quantize_rows<R: Sync, P: Planes>(
+    pool: &Pool,
+    x: &[R],
+    cols: usize,
+    quantize: Quantize<R, P>,
+    into: &mut Vec<QuantizedChunk<P>>,
+) -> bool {
+    let per_row = chunks(cols);
+    into.resize(x.len() / cols * per_row, QuantizedChunk::default());
+    let broken = AtomicBool::new(false);
+    pool.fill(into, per_row, |first, part| {
+        for (row, out) in (first..).zip(part.chunks_exact_mut(per_row)) {
+            if !quantize(&x[row * cols..(row + 1) * cols], out) {
+                broken.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    !broken.into_inner()
 }
 
 impl<R: Copy + Default> Table<R> {

@@ -63,7 +63,20 @@ impl<R: Real> Runner<R> {
             tap.tensor(&format!("{what}_rope"), Some(index), width, heads);
         }
         self.remember(index, keys, values, rows, caches)?;
-        self.attend(index, layer, queries, rows, caches, mixed, parts);
+        mixed.resize(queries.len(), R::default());
+        let pass = Pass {
+            layer: index,
+            group: config.group(),
+            head_dim: config.head_dim,
+            window: config.windows[index],
+            scores: Scores { scale: config.score_scale, soft_cap: config.score_cap },
+            sinks: layer.sinks.as_deref(),
+            rows,
+            queries,
+            caches,
+            table: &self.table,
+        };
+        self.attend(&pass, mixed, parts);
         check_finite(mixed, rows, || place(index, "attention"))?;
         tap.tensor("kqv_out", Some(index), query_width, mixed);
         Ok(())
@@ -123,37 +136,15 @@ impl<R: Real> Runner<R> {
         Ok(())
     }
 
-    fn attend(
-        &self,
-        index: usize,
-        layer: &Layer,
-        queries: &[R],
-        rows: &[Row],
-        caches: &[Cache<R>],
-        out: &mut Vec<R>,
-        parts: &mut Vec<Part<R>>,
-    ) {
-        let config = self.model.config();
-        let pass = Pass {
-            layer: index,
-            group: config.group(),
-            head_dim: config.head_dim,
-            window: config.windows[index],
-            scores: Scores { scale: config.score_scale, soft_cap: config.score_cap },
-            sinks: layer.sinks.as_deref(),
-            rows,
-            queries,
-            caches,
-            table: &self.table,
-        };
-        out.resize(queries.len(), R::default());
-        if rows.len() == 1 && self.pool.threads() > 1 && pass.pages(&(0..1)).len() > 1 {
-            return self.attend_by_pages(&pass, out, parts);
+    fn attend(&self, pass: &Pass<'_, R>, out: &mut [R], parts: &mut Vec<Part<R>>) {
+        if pass.rows.len() == 1 && self.pool.threads() > 1 && pass.pages(&(0..1)).len() > 1 {
+            return self.attend_by_pages(pass, out, parts);
         }
-        let grid = Grid::new(out, config.heads * config.head_dim);
+        let unit = pass.group * pass.head_dim;
+        let grid = Grid::new(out, self.model.config().kv_heads * unit);
         // A unit is one key/value head's queries of a few rows, which share its pages.
         let height = (UNIT / pass.group).max(1);
-        self.pool.blocks(grid, pass.group * pass.head_dim, height, |first, block| pass.unit(first, block));
+        self.pool.blocks(grid, unit, height, |first, block| pass.unit(first, block));
     }
 
     /// Attention of a single row with threads to spare: each page on its own, then merged in their order, as they would have

@@ -74,6 +74,9 @@ pub struct Row {
     pub cache: usize,
 }
 
+/// Outputs of a matrix that are not divided: two groups of packed rows.
+const UNIT: usize = 32;
+
 /// Runs a model: the functions, the threads, the tables of angles, and room for a pass.
 #[derive(Debug)]
 pub struct Runner<R: 'static> {
@@ -356,7 +359,7 @@ impl<R: Real> Runner<R> {
             (output, width)
         });
         let grids = outputs.each_mut().map(|(output, width)| Grid::new(output, *width));
-        self.pool.columns(grids, 16, |which, mut out| {
+        self.pool.columns(grids, UNIT, |which, mut out| {
             let finite = match (&fast, &packed[which]) {
                 (Some(fast), Some(matrix)) => fast.product(matrix, activations, biases[which], &mut out),
                 _ => {

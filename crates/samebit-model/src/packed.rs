@@ -59,6 +59,9 @@ impl std::fmt::Debug for PackedWeights {
     }
 }
 
+/// Units between which the file's pages are given back.
+const WINDOW: usize = 32;
+
 /// Some groups of a matrix on their way.
 struct Unit<'a> {
     matrix: Matrix<'a>,
@@ -84,10 +87,13 @@ impl PackedWeights {
             rest = others;
             done += own.len();
             let mut units = units(gguf, weight, own);
-            pool.fill(&mut units, 1, |_, units| {
-                units.iter_mut().for_each(|unit| pack(&unit.matrix, unit.first_group, unit.to));
-            });
-            gguf.release(weight.info());
+            let part = weight.info().byte_len().div_ceil(units.len().max(1) as u64) as usize;
+            for (index, units) in units.chunks_mut(WINDOW).enumerate() {
+                pool.fill(units, 1, |_, units| {
+                    units.iter_mut().for_each(|unit| pack(&unit.matrix, unit.first_group, unit.to));
+                });
+                gguf.release(weight.info(), index * WINDOW * part..(index * WINDOW + units.len()) * part);
+            }
             progress(done, len);
         }
         Self { memory }

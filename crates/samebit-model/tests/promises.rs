@@ -58,7 +58,9 @@ fn cutting_threads_and_instruction_sets_change_no_bit() {
         }
         for threads in [2, 3, 8] {
             let way = Way::on(Isa::native(), threads);
-            assert!(agrees(&model, way, &sequence, &[64, 512], &wanted), "{shape} {quant} {threads} threads");
+            // Token by token for two: a pass of one row shares out its pages.
+            let cuts: &[usize] = if threads == 2 { &[1, 64, 512] } else { &[64, 512] };
+            assert!(agrees(&model, way, &sequence, cuts, &wanted), "{shape} {quant} {threads} threads");
         }
     }
 }
@@ -71,6 +73,36 @@ fn a_full_cache_changes_no_bit_either_and_is_another_numerics() {
     let wanted = run(&model, full, std::slice::from_ref(&sequence), &pieces(LENGTH, 1)).swap_remove(0);
     assert!(agrees(&model, full, &sequence, &[1, 7, 512], &wanted));
     assert_ne!(wanted, alone(&model, &sequence));
+}
+
+#[test]
+fn pages_shared_out_among_threads_are_merged_as_ever() {
+    let model = model("tiny-gemma3", "Q5_1");
+    let sequence = tokens(&model, LENGTH, 8);
+    let wanted = alone(&model, &sequence);
+    let sound = Way::on(Isa::Reference, 2);
+    assert!(agrees(&model, sound, &sequence, &[1], &wanted));
+    // The control: the same sum with the earlier pages' product fused in, instead of the later one's.
+    let table = Table {
+        merge: |chunk, partial, running, out| {
+            let (Some(now), Some(before)) = (chunk.max, running.max) else {
+                return (Way::reference().table.merge)(chunk, partial, running, out);
+            };
+            let max = now.max(before);
+            let [old, new] = [before - max, now - max].map(samebit_numerics::math::exp::<Soft>);
+            for (o, &p) in out.iter_mut().zip(partial) {
+                *o = Soft::fma(*o, old, p * new);
+            }
+            let denominator = Soft::fma(running.denominator, old, chunk.denominator * new);
+            (running.max, running.denominator) = (Some(max), denominator);
+        },
+        ..sound.table
+    };
+    assert!(
+        agrees(&model, Way { table, threads: 1, ..sound }, &sequence, &[1], &wanted),
+        "alone, pages follow each other"
+    );
+    assert!(!agrees(&model, Way { table, ..sound }, &sequence, &[1], &wanted), "another rounding of a merge");
 }
 
 /// Whether a cache that was filled, cut and filled anew gives the bits of a fresh one, by the same table.

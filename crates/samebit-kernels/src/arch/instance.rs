@@ -74,12 +74,17 @@ macro_rules! instance {
     };
 }
 
-/// `fast!(name, vector, ["features"], product)`: a module with the fast kernels compiled under the features; `product` is the
-/// path of one, with the vectors that it takes side by side.
+/// `fast!(name, vector, ["features"], groups, vectors, wide)`: a module with the fast kernels compiled under the features, each
+/// a function of its own. `groups` (`vectors` vectors) are done together, for a single row of floats four (`wide` vectors).
+#[allow(unused_macros)] // a target may have no vector unit that is known here
 macro_rules! fast {
-    ($name:ident, $vector:ty, $features:tt, $product:expr) => {
-        mod $name {
+    ($name:ident, $vector:ty, $features:tt, $groups:literal, $vectors:literal, $wide:literal) => {
+        pub(super) mod $name {
             use super::*;
+
+            type Blocks32 = <$vector as Unit>::Blocks32;
+            type Blocks256 = <$vector as Unit>::Blocks256;
+            type Table256 = <$vector as Unit>::Table256;
 
             #[allow(unsafe_code)]
             #[inline(always)]
@@ -88,21 +93,63 @@ macro_rules! fast {
                 unsafe { <$vector>::assume() }
             }
 
-            crate::arch::instance::op! { $features quantize(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
+            crate::arch::instance::fast! { @unpack $features
+                q4_0: Blocks32 Q4_0, q4_1: Blocks32 Q4_1, q5_0: Blocks32 Q5_0, q5_1: Blocks32 Q5_1, q8_0: Blocks32 Q8_0,
+                iq4_nl: Blocks32 Iq4Nl, mxfp4: Blocks32 Mxfp4, q2_k: Blocks256 Q2K, q3_k: Blocks256 Q3K,
+                q4_k: Blocks256 Q4K, q5_k: Blocks256 Q5K, q6_k: Blocks256 Q6K, iq4_xs: Table256 Iq4Xs }
+            crate::arch::instance::fast! { @product $features $groups $vectors
+                shape_0: Blocks32 0, shape_1: Blocks32 1, shape_2: Blocks256 2, shape_3: Blocks256 3, shape_4: Table256 4,
+                shape_5: Blocks256 5 }
+            crate::arch::instance::op! { $features floats(call: Call<'_, '_>) -> bool;
+                product::floats::<$vector, $groups, $vectors, $wide>(vector(), call) }
+
+            crate::arch::instance::op! { $features bytes(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
                 quantize_row(x, out).is_some() }
-            crate::arch::instance::op! { $features product(w: &PackedMatrix<'_>, x: &Activations<f32>, bias: Option<&[f32]>, out: &mut Columns<'_, f32>, scratch: &mut Scratch) -> bool;
-                $product(vector(), w, x, bias, out, scratch) }
+            crate::arch::instance::op! { $features words(x: &[f32], out: &mut [QuantizedChunk<WordPlanes>]) -> bool;
+                quantize_row(x, out).is_some() }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attention::attend(vector(), page, how, heads) }
 
+            /// The product of whichever shape the format has.
+            fn product(call: Call<'_, '_>) -> bool {
+                match call.shape() {
+                    None => floats(call),
+                    Some(0) => shape_0(call),
+                    Some(1) => shape_1(call),
+                    Some(2) => shape_2(call),
+                    Some(3) => shape_3(call),
+                    Some(4) => shape_4(call),
+                    _ => shape_5(call),
+                }
+            }
+
             /// `table` with what is fast in v1.
-            pub(super) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
+            pub(in crate::arch) fn over(table: Table<f32>, mode: Numerics) -> Table<f32> {
                 match mode {
-                    Numerics::V1 => Table { attend, fast: Some(Fast { quantize, product }), ..table },
+                    Numerics::V1 => {
+                        let fast = Fast { takes: takes::<$vector>, bytes, words, unpack: unpacker, product };
+                        Table { attend, fast: Some(fast), ..table }
+                    }
                     _ => table,
                 }
             }
         }
+    };
+    (@unpack $features:tt $($name:ident: $kernel:ident $format:ident),*) => {
+        $(crate::arch::instance::op! { $features $name(bytes: &[u8], tile: &mut Tile) -> ();
+            unpack(vector(), Format::$format, <$kernel as Kernel>::SIGNED, bytes, tile) })*
+
+        /// What unpacks a format; nothing for float formats, which have no tiles.
+        fn unpacker(format: Format) -> Unpack {
+            match format {
+                $(Format::$format => $name,)*
+                Format::F32 | Format::F16 | Format::Bf16 => |_, _| {},
+            }
+        }
+    };
+    (@product $features:tt $groups:literal $vectors:literal $($name:ident: $kernel:ident $shape:literal),*) => {
+        $(crate::arch::instance::op! { $features $name(call: Call<'_, '_>) -> bool;
+            product::integers::<$kernel, $shape, $groups, $vectors>(vector(), call) })*
     };
 }
 
@@ -122,4 +169,5 @@ macro_rules! op {
     };
 }
 
+#[allow(unused_imports)] // likewise
 pub(crate) use {fast, instance, op};

@@ -2,7 +2,11 @@
 //!
 //! The instances differ in nothing but the instructions that the compiler may use and where `fma` comes from.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod instance;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -44,42 +48,64 @@ instance!(avx512, Fused, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"]);
 instance!(neon, Fused, []);
 
 /// The kernels that are written over vectors, an instance per vector unit.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
 mod fast_kernels {
+    use samebit_numerics::blocks::Format;
     use samebit_numerics::ops::attention::Scores;
 
+    #[cfg(target_arch = "aarch64")]
+    use super::aarch64::{DotProd, I8mm, Neon};
     use super::instance::fast;
-    use super::x86_64::Avx512Vnni;
-    use crate::fast::activations::{BytePlanes, QuantizedChunk, quantize_row};
+    #[cfg(target_arch = "wasm32")]
+    use super::wasm32::Simd128;
+    #[cfg(target_arch = "x86_64")]
+    use super::x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
+    use crate::fast::activations::{BytePlanes, QuantizedChunk, WordPlanes, quantize_row};
     use crate::fast::attention;
-    use crate::fast::product::{self, Scratch};
-    use crate::packed::PackedMatrix;
-    use crate::pool::Columns;
-    use crate::table::{Activations, Fast, Heads, Numerics, PageOf, Table};
+    use crate::fast::kernel::{Kernel, Unit, takes};
+    use crate::fast::product::{self, Call};
+    use crate::fast::tile::Tile;
+    use crate::fast::unpack::unpack;
+    use crate::table::{Fast, Heads, Numerics, PageOf, Table, Unpack};
 
-    fast!(
-        vnni512,
-        Avx512Vnni,
-        ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"],
-        product::product::<_, 2, 2, 1, 4>
-    );
-
-    pub(super) fn avx512vnni(table: Table<f32>, mode: Numerics) -> Table<f32> {
-        vnni512::over(table, mode)
-    }
+    // How many groups and vectors are done together is what the registers hold: sixteen or thirty-two.
+    #[cfg(target_arch = "x86_64")]
+    fast!(avx2, Avx2, ["avx2,fma,f16c"], 1, 2, 8);
+    #[cfg(target_arch = "x86_64")]
+    fast!(avxvnni, AvxVnni, ["avx2,fma,f16c,avxvnni"], 1, 2, 8);
+    #[cfg(target_arch = "x86_64")]
+    fast!(avx512, Avx512, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"], 2, 2, 4);
+    #[cfg(target_arch = "x86_64")]
+    fast!(avx512vnni, Avx512Vnni, ["avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], 2, 2, 4);
+    #[cfg(target_arch = "aarch64")]
+    fast!(neon, Neon, [], 1, 4, 16);
+    #[cfg(target_arch = "aarch64")]
+    fast!(dotprod, DotProd, ["neon,dotprod"], 1, 4, 16);
+    #[cfg(target_arch = "aarch64")]
+    fast!(i8mm, I8mm, ["neon,dotprod,i8mm"], 1, 4, 16);
+    #[cfg(target_arch = "wasm32")]
+    fast!(simd128, Simd128, [], 1, 4, 16);
 }
 
 /// The table of a binary32 mode for an instruction set that this CPU has.
 pub(crate) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => avx2::table(isa, mode),
+        Isa::Avx2 => fast_kernels::avx2::over(avx2::table(isa, mode), mode),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512::table(isa, mode),
+        Isa::AvxVnni => fast_kernels::avxvnni::over(avx2::table(isa, mode), mode),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => fast_kernels::avx512vnni(avx512::table(isa, mode), mode),
+        Isa::Avx512 => fast_kernels::avx512::over(avx512::table(isa, mode), mode),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => fast_kernels::avx512vnni::over(avx512::table(isa, mode), mode),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon::table(isa, mode),
+        Isa::Neon => fast_kernels::neon::over(neon::table(isa, mode), mode),
+        #[cfg(target_arch = "aarch64")]
+        Isa::DotProd => fast_kernels::dotprod::over(neon::table(isa, mode), mode),
+        #[cfg(target_arch = "aarch64")]
+        Isa::I8mm => fast_kernels::i8mm::over(neon::table(isa, mode), mode),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => fast_kernels::simd128::over(reference::table(isa, mode), mode),
         _ => reference::table(isa, mode),
     }
 }

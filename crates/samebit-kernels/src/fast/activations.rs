@@ -6,7 +6,7 @@ use samebit_numerics::activations::{SMALLEST, STEPS};
 use samebit_numerics::reduce::CHUNK;
 
 /// The integers of a chunk in the form that a dot product takes.
-pub trait Planes: Clone + Default + Send + Sync + 'static {
+pub(crate) trait Planes: Clone + Default + Send + Sync + 'static {
     /// Takes `a = 256·h + l`; beyond the row's end all are zero.
     fn fill(&mut self, a: &[i32; CHUNK]);
 }
@@ -14,29 +14,30 @@ pub trait Planes: Clone + Default + Send + Sync + 'static {
 /// Both planes as bytes, in fours.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct BytePlanes {
+pub(crate) struct BytePlanes {
     /// h.
     pub high: [[i8; 4]; CHUNK / 4],
     /// l.
     pub low: [[i8; 4]; CHUNK / 4],
 }
 
-/// The integers as words, in pairs: whole, and plane by plane.
+/// The integers as words, in pairs: whole, and plane by plane. Of each four elements a pair has the first and the third, the
+/// next pair the second and the fourth: so the bytes of weights are widened by a mask and a shift.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct WordPlanes {
+pub(crate) struct WordPlanes {
     /// a.
-    pub whole: [[i16; 2]; CHUNK / 2],
+    pub whole: [i32; CHUNK / 2],
     /// h.
-    pub high: [[i16; 2]; CHUNK / 2],
+    pub high: [i32; CHUNK / 2],
     /// l.
-    pub low: [[i16; 2]; CHUNK / 2],
+    pub low: [i32; CHUNK / 2],
 }
 
 /// One chunk of one row.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct QuantizedChunk<P> {
+pub(crate) struct QuantizedChunk<P> {
     /// The integers.
     pub planes: P,
     /// d_a.
@@ -63,8 +64,7 @@ impl Default for BytePlanes {
 
 impl Default for WordPlanes {
     fn default() -> Self {
-        let zero = [[0; 2]; CHUNK / 2];
-        Self { whole: zero, high: zero, low: zero }
+        Self { whole: [0; CHUNK / 2], high: [0; CHUNK / 2], low: [0; CHUNK / 2] }
     }
 }
 
@@ -105,14 +105,15 @@ impl Planes for BytePlanes {
 impl Planes for WordPlanes {
     #[inline(always)]
     fn fill(&mut self, a: &[i32; CHUNK]) {
-        for (to, &a) in self.whole.as_flattened_mut().iter_mut().zip(a) {
-            *to = a as i16;
+        for (to, &[a, b, c, d]) in self.whole.as_chunks_mut::<2>().0.iter_mut().zip(a.as_chunks::<4>().0) {
+            *to = [words(a, c), words(b, d)];
         }
-        for (to, &a) in self.high.as_flattened_mut().iter_mut().zip(a) {
-            *to = high(a) as i16;
+        for (to, &[a, b, c, d]) in self.high.as_chunks_mut::<2>().0.iter_mut().zip(a.as_chunks::<4>().0) {
+            *to = [words(high(a), high(c)), words(high(b), high(d))];
         }
-        for (to, &a) in self.low.as_flattened_mut().iter_mut().zip(a) {
-            *to = i16::from(a as i8);
+        let low = |a: i32| i32::from(a as i8);
+        for (to, &[a, b, c, d]) in self.low.as_chunks_mut::<2>().0.iter_mut().zip(a.as_chunks::<4>().0) {
+            *to = [words(low(a), low(c)), words(low(b), low(d))];
         }
     }
 }
@@ -177,7 +178,7 @@ fn quantize_chunk<P: Planes>(x: &[f32; CHUNK], out: &mut QuantizedChunk<P>) -> O
     Some(())
 }
 
-/// Two words in one; sums over 32 elements of a plane stay within ±4096.
+/// Two words in one. The integers are within ±32512, sums over 32 elements of a plane within ±4096.
 #[inline(always)]
 fn words(first: i32, second: i32) -> i32 {
     (first & 0xffff) | (second << 16)

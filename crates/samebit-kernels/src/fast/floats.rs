@@ -73,7 +73,7 @@ pub(crate) fn accumulate<V: Vector, const G: usize, const VECS: usize, const T: 
                 *sum = v.load(&y[i / V::PARTS][i % V::PARTS * V::LANES..]);
             }
         }
-        y.iter_mut().for_each(|y| *y = [[0.0; GROUP]; G]);
+        y.fill([[0.0; GROUP]; G]);
     }
     chains::<V, f32, G, VECS, T>(v, x, b, GROUP, &mut sums);
     add::<V, G, VECS, T>(v, &sums, y);

@@ -1,6 +1,6 @@
-//! A tile: one chunk of sixteen rows of weights, unpacked to bytes that a dot product takes.
+//! A tile: one chunk of sixteen rows of weights, unpacked to bytes (and words) that a dot product takes.
 //!
-//! Knows nothing of formats; [`unpack`](super::unpack) fills it, [`dot`](super::dot) reads it.
+//! Knows nothing of formats; [`unpack`](super::unpack) fills it, a [`Kernel`](super::kernel::Kernel) reads it.
 
 use crate::vector::{GROUP, Line};
 use samebit_numerics::reduce::CHUNK;
@@ -9,10 +9,12 @@ use samebit_numerics::reduce::CHUNK;
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Tile {
-    /// `[element / 4][row][element mod 4]`, `bias` above their values.
+    /// `[element / 4][row][element mod 4]`, `bias` above their values; unsigned or signed, as the kernel wants them.
     pub(crate) weights: [Line; CHUNK / 4],
     /// What to take from each weight.
     pub(crate) bias: i32,
+    /// The largest that a weight of a 256-element format can be, as it is stored.
+    pub(crate) largest: usize,
     /// Blocks of 32 elements that are there; the rest of the tile is old.
     pub(crate) blocks: usize,
     /// Float scale of each block, of the chunk for 256-element formats.
@@ -23,6 +25,9 @@ pub(crate) struct Tile {
     pub(crate) sub: [[i32; GROUP]; CHUNK / 16],
     /// Integer minimums of pairs of sub-blocks.
     pub(crate) min: [[i16; 2 * GROUP]; CHUNK / 32],
+    /// Pairs of words that [`words`](super::words) makes of the weights, in 256-element blocks without the bias and times
+    /// their scale: `[element / 4]`, first and third element, second and fourth.
+    pub(crate) words: [[[i32; GROUP]; 2]; CHUNK / 4],
 }
 
 /// Which sum a tile takes part in.
@@ -34,17 +39,41 @@ pub(crate) enum Shape {
     Block256 { sub: usize, minimums: bool },
 }
 
+/// All of them: kernels are compiled for each, and formats share them.
+pub(crate) const SHAPES: [Shape; 6] = [
+    Shape::Block32 { offset: false },
+    Shape::Block32 { offset: true },
+    Shape::Block256 { sub: 16, minimums: false },
+    Shape::Block256 { sub: 16, minimums: true },
+    Shape::Block256 { sub: 32, minimums: false },
+    Shape::Block256 { sub: 32, minimums: true },
+];
+
+impl Shape {
+    /// Whether blocks have 32 elements, with an offset or without.
+    pub(crate) const fn is_block32(self, with: bool) -> bool {
+        matches!(self, Self::Block32 { offset } if offset == with)
+    }
+
+    /// Whether blocks have 256 elements, sub-blocks so many, with minimums or without.
+    pub(crate) const fn is_block256(self, of: usize, with: bool) -> bool {
+        matches!(self, Self::Block256 { sub, minimums } if sub == of && minimums == with)
+    }
+}
+
 impl Tile {
     /// A tile of zeros.
     pub(crate) const fn new() -> Self {
         Self {
             weights: [[0; 8]; CHUNK / 4],
             bias: 0,
+            largest: 0,
             blocks: 0,
             scale: [[0.0; GROUP]; CHUNK / 32],
             offset: [[0.0; GROUP]; CHUNK / 32],
             sub: [[0; GROUP]; CHUNK / 16],
             min: [[0; 2 * GROUP]; CHUNK / 32],
+            words: [[[0; GROUP]; 2]; CHUNK / 4],
         }
     }
 }

@@ -12,6 +12,16 @@ use crate::vector::{GROUP, Line, Vector};
 
 /// IQ4_NL's and IQ4_XS's values, 128 above.
 const VALUES: [u8; 16] = [1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241];
+/// The same as signed bytes.
+const SIGNED_VALUES: [u8; 16] = {
+    let mut values = VALUES;
+    let mut i = 0;
+    while i < 16 {
+        values[i] ^= 0x80;
+        i += 1;
+    }
+    values
+};
 /// MXFP4's doubled values, 12 above.
 const DOUBLED: [u8; 16] = [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
 
@@ -28,21 +38,21 @@ pub(crate) const fn shape(format: Format) -> Shape {
     }
 }
 
-/// Unpacks the bytes of one chunk of a group of sixteen rows. `format` is a constant of the caller's, so that nothing is
-/// chosen inside the loops.
+/// Unpacks the bytes of one chunk of a group of sixteen rows, to signed bytes or to unsigned ones. `format` and `signed` are
+/// constants of the caller's, so that nothing is chosen inside the loops.
 #[inline(always)]
-pub(crate) fn unpack<V: Vector>(v: V, format: Format, bytes: &[u8], tile: &mut Tile) {
+pub(crate) fn unpack<V: Vector>(v: V, format: Format, signed: bool, bytes: &[u8], tile: &mut Tile) {
     let stride = block_bytes(format);
     match shape(format) {
         Shape::Block32 { .. } => {
             tile.blocks = bytes.len() / stride;
             for (block, bytes) in bytes.chunks_exact(stride).enumerate() {
-                unpack32(v, format, bytes, block, tile);
+                unpack32(v, (format, signed), bytes, block, tile);
             }
         }
         Shape::Block256 { .. } => {
             tile.blocks = CHUNK / 32;
-            unpack256(v, format, bytes, tile);
+            unpack256(v, (format, signed), bytes, tile);
         }
     }
 }
@@ -68,7 +78,7 @@ fn line(bytes: &mut &[u8]) -> Line {
 }
 
 #[inline(always)]
-fn unpack32<V: Vector>(v: V, format: Format, mut bytes: &[u8], block: usize, tile: &mut Tile) {
+fn unpack32<V: Vector>(v: V, (format, signed): (Format, bool), mut bytes: &[u8], block: usize, tile: &mut Tile) {
     let rest = &mut bytes;
     if format == Format::Mxfp4 {
         tile.scale[block] = take::<16>(rest).map(power);
@@ -86,14 +96,19 @@ fn unpack32<V: Vector>(v: V, format: Format, mut bytes: &[u8], block: usize, til
     tile.bias = match format {
         Format::Q4_0 => 8,
         Format::Q5_0 => 16,
+        Format::Q8_0 if signed => {
+            weights.as_flattened_mut().iter_mut().for_each(|weights| *weights ^= every(0x80));
+            0
+        }
         Format::Q8_0 => 128,
         Format::Mxfp4 => {
             weights.iter_mut().for_each(|weights| v.look_up(&DOUBLED, weights));
             12
         }
         Format::Iq4Nl => {
-            weights.iter_mut().for_each(|weights| v.look_up(&VALUES, weights));
-            128
+            let values = if signed { &SIGNED_VALUES } else { &VALUES };
+            weights.iter_mut().for_each(|weights| v.look_up(values, weights));
+            if signed { 0 } else { 128 }
         }
         _ => 0,
     };
@@ -106,18 +121,21 @@ fn unpack32<V: Vector>(v: V, format: Format, mut bytes: &[u8], block: usize, til
 }
 
 #[inline(always)]
-fn unpack256<V: Vector>(v: V, format: Format, mut bytes: &[u8], tile: &mut Tile) {
+fn unpack256<V: Vector>(v: V, (format, signed): (Format, bool), mut bytes: &[u8], tile: &mut Tile) {
     let rest = &mut bytes;
     halves(v, take(rest), &mut tile.scale[0]);
     if matches!(format, Format::Q2K | Format::Q4K | Format::Q5K) {
         halves(v, take(rest), &mut tile.offset[0]);
         tile.offset[0].iter_mut().for_each(|dmin| *dmin = -*dmin);
     }
-    tile.bias = match format {
-        Format::Q3K => 4,
-        Format::Q6K => 32,
-        Format::Iq4Xs => 128,
-        _ => 0,
+    (tile.bias, tile.largest) = match format {
+        Format::Q2K => (0, 3),
+        Format::Q3K => (4, 7),
+        Format::Q4K => (0, 15),
+        Format::Q5K => (0, 31),
+        Format::Q6K => (32, 63),
+        _ if signed => (0, 127),
+        _ => (128, 255),
     };
     match format {
         Format::Q2K => {
@@ -135,10 +153,11 @@ fn unpack256<V: Vector>(v: V, format: Format, mut bytes: &[u8], tile: &mut Tile)
         }
         Format::Iq4Xs => {
             signed_scales(take::<128>(rest), &mut tile.sub);
+            let values = if signed { &SIGNED_VALUES } else { &VALUES };
             let (blocks, _) = tile.weights.as_chunks_mut::<8>();
             for weights in blocks {
                 nibbles::<4, 4>(rest, weights);
-                weights.iter_mut().for_each(|weights| v.look_up(&VALUES, weights));
+                weights.iter_mut().for_each(|weights| v.look_up(values, weights));
             }
         }
         _ => {

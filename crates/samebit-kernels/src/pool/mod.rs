@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
         let pool = Pool::new(2);
-        let caught = std::panic::catch_unwind(|| pool.each(64, |unit| assert!(unit != 40, "on purpose")));
+        let broken = || pool.each(64, |unit| assert!(unit != 40, "on purpose"));
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(broken));
         assert!(caught.is_err());
         let count = AtomicUsize::new(0);
         pool.each(10, |_| {

@@ -55,7 +55,7 @@ pub(crate) struct BenchArgs {
     /// How often each test is measured
     #[arg(short, long, value_name = "N", default_value_t = 5, env = "SAMEBIT_REPETITIONS", value_parser = repetitions)]
     pub(crate) repetitions: usize,
-    /// Use nothing beyond this instruction set: reference, avx2, avx512, neon, or native (the best there is)
+    /// Use nothing beyond this instruction set: reference; avx2, avxvnni, avx512, avx512vnni; neon, dotprod, i8mm; simd128; or native (the best there is)
     #[arg(long, value_name = "ISA", default_value = "native", env = "SAMEBIT_ISA")]
     pub(crate) isa: String,
     /// How the results are written on standard output

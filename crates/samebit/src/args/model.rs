@@ -33,7 +33,7 @@ pub(crate) struct ComputeArgs {
     /// Type of the key/value cache; part of the numerics. f16 unless --numerics is f32 or f64
     #[arg(long, value_enum, env = "SAMEBIT_KV")]
     pub(crate) kv: Option<KvArg>,
-    /// Use nothing beyond this instruction set: reference, avx2, avx512, neon, or native (the best there is)
+    /// Use nothing beyond this instruction set: reference; avx2, avxvnni, avx512, avx512vnni; neon, dotprod, i8mm; simd128; or native (the best there is)
     #[arg(long, value_name = "ISA", default_value = "native", env = "SAMEBIT_ISA")]
     pub(crate) isa: String,
     /// Keep no key/value cache: compute everything anew for every token. Slow; for tests

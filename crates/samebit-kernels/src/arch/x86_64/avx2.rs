@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
-use crate::vector::{ByteDot, GROUP, Line, Vector};
+use crate::vector::{ByteDot, GROUP, Line, SmallDot, Vector, WordDot};
 
 /// AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,7 @@ macro_rules! eight_lanes {
         impl Vector for $vector {
             type Scalar = Fused;
             const LANES: usize = 8;
+            const REGISTERS: usize = 16;
             type F = __m256;
             type I = __m256i;
 
@@ -113,6 +114,12 @@ macro_rules! eight_lanes {
                 unsafe { _mm256_cvtepi32_ps(a) }
             }
             #[inline(always)]
+            fn load_bytes(self, w: &Line, part: usize) -> __m256i {
+                let w = &w[part * 4..][..4];
+                // SAFETY: see above; the slice has 32 bytes.
+                unsafe { _mm256_loadu_si256(w.as_ptr().cast()) }
+            }
+            #[inline(always)]
             fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> __m256i {
                 let x = &x[part * 16..][..16];
                 // SAFETY: see above.
@@ -150,14 +157,59 @@ impl ByteDot for AvxVnni {
     const SIGNED: bool = false;
 
     #[inline(always)]
-    fn load_bytes(self, w: &Line, part: usize) -> __m256i {
-        let w = &w[part * 4..][..4];
-        // SAFETY: a value of the type exists only where the CPU has the instruction; the slice has 32 bytes.
-        unsafe { _mm256_loadu_si256(w.as_ptr().cast()) }
-    }
-    #[inline(always)]
     fn dot_bytes(self, acc: __m256i, w: __m256i, x: __m256i) -> __m256i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
         unsafe { _mm256_dpbusd_avx_epi32(acc, w, x) }
+    }
+}
+
+impl WordDot for Avx2 {
+    #[inline(always)]
+    fn store_i(self, x: __m256i, to: &mut [i32; GROUP], part: usize) {
+        let to = &mut to[part * 8..][..8];
+        // SAFETY: a value of the type exists only where the CPU has the instruction; the slice has eight lanes.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), x) }
+    }
+    #[inline(always)]
+    fn widen_bytes(self, x: __m256i) -> [__m256i; 2] {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { [_mm256_and_si256(x, _mm256_set1_epi16(255)), _mm256_srli_epi16::<8>(x)] }
+    }
+    #[inline(always)]
+    fn sub_words(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instruction.
+        unsafe { _mm256_sub_epi16(a, b) }
+    }
+    #[inline(always)]
+    fn mul_words(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instruction.
+        unsafe { _mm256_mullo_epi16(a, b) }
+    }
+}
+
+impl SmallDot for Avx2 {
+    type Sums = __m256i;
+    const PRODUCTS: usize = 2;
+
+    #[inline(always)]
+    fn no_sums(self) -> __m256i {
+        self.splat_i(0)
+    }
+    #[inline(always)]
+    fn dot_small(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x)) }
+    }
+    #[inline(always)]
+    fn spread(self, scale: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe {
+            let low = _mm256_and_si256(scale, _mm256_set1_epi32(0xffff));
+            _mm256_or_si256(low, _mm256_slli_epi32::<16>(scale))
+        }
+    }
+    #[inline(always)]
+    fn fold(self, acc: __m256i, sums: __m256i, scale: __m256i) -> __m256i {
+        self.dot_words(acc, sums, scale)
     }
 }

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
-use crate::vector::{ByteDot, GROUP, Line, Vector};
+use crate::vector::{ByteDot, GROUP, Line, SmallDot, Vector, WordDot};
 
 /// AVX-512 F, BW, DQ and VL.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,7 @@ macro_rules! sixteen_lanes {
         impl Vector for $vector {
             type Scalar = Fused;
             const LANES: usize = 16;
+            const REGISTERS: usize = 32;
             type F = __m512;
             type I = __m512i;
 
@@ -112,6 +113,11 @@ macro_rules! sixteen_lanes {
                 unsafe { _mm512_cvtepi32_ps(a) }
             }
             #[inline(always)]
+            fn load_bytes(self, w: &Line, _: usize) -> __m512i {
+                // SAFETY: see above; a line has 64 bytes.
+                unsafe { _mm512_loadu_si512(w.as_ptr().cast()) }
+            }
+            #[inline(always)]
             fn load_words(self, x: &[i16; 2 * GROUP], _: usize) -> __m512i {
                 // SAFETY: see above.
                 unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
@@ -146,13 +152,58 @@ impl ByteDot for Avx512Vnni {
     const SIGNED: bool = false;
 
     #[inline(always)]
-    fn load_bytes(self, w: &Line, _: usize) -> __m512i {
-        // SAFETY: a value of the type exists only where the CPU has the instruction; a line has 64 bytes.
-        unsafe { _mm512_loadu_si512(w.as_ptr().cast()) }
-    }
-    #[inline(always)]
     fn dot_bytes(self, acc: __m512i, w: __m512i, x: __m512i) -> __m512i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
         unsafe { _mm512_dpbusd_epi32(acc, w, x) }
+    }
+}
+
+impl WordDot for Avx512 {
+    #[inline(always)]
+    fn store_i(self, x: __m512i, to: &mut [i32; GROUP], _: usize) {
+        // SAFETY: a value of the type exists only where the CPU has the instruction; the array has sixteen lanes.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), x) }
+    }
+    #[inline(always)]
+    fn widen_bytes(self, x: __m512i) -> [__m512i; 2] {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { [_mm512_and_si512(x, _mm512_set1_epi16(255)), _mm512_srli_epi16::<8>(x)] }
+    }
+    #[inline(always)]
+    fn sub_words(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instruction.
+        unsafe { _mm512_sub_epi16(a, b) }
+    }
+    #[inline(always)]
+    fn mul_words(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instruction.
+        unsafe { _mm512_mullo_epi16(a, b) }
+    }
+}
+
+impl SmallDot for Avx512 {
+    type Sums = __m512i;
+    const PRODUCTS: usize = 2;
+
+    #[inline(always)]
+    fn no_sums(self) -> __m512i {
+        self.splat_i(0)
+    }
+    #[inline(always)]
+    fn dot_small(self, sums: __m512i, w: __m512i, x: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { _mm512_add_epi16(sums, _mm512_maddubs_epi16(w, x)) }
+    }
+    #[inline(always)]
+    fn spread(self, scale: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe {
+            let low = _mm512_and_si512(scale, _mm512_set1_epi32(0xffff));
+            _mm512_or_si512(low, _mm512_slli_epi32::<16>(scale))
+        }
+    }
+    #[inline(always)]
+    fn fold(self, acc: __m512i, sums: __m512i, scale: __m512i) -> __m512i {
+        self.dot_words(acc, sums, scale)
     }
 }

@@ -1,0 +1,47 @@
+//! AArch64: vectors of NEON, with the dot product of bytes (dotprod), with products of matrices of bytes (i8mm).
+
+mod bytes;
+mod neon;
+
+use crate::fast::dot::{Chunk, PlaneSums};
+use crate::fast::kernel::{ByBytes, Unit};
+use crate::fast::pairs::planes_by_pairs;
+use crate::fast::small::BySmall;
+use crate::fast::tile::Tile;
+use crate::fast::words::ByWords;
+use crate::vector::Vector;
+
+pub(crate) use neon::{DotProd, I8mm, Neon};
+
+impl Unit for Neon {
+    type Blocks32 = ByWords<Self>;
+    type Blocks256 = BySmall<Self>;
+    type Table256 = ByWords<Self>;
+}
+
+impl PlaneSums for DotProd {}
+
+impl Unit for DotProd {
+    type Blocks32 = ByBytes<Self>;
+    type Blocks256 = ByBytes<Self>;
+    type Table256 = ByBytes<Self>;
+}
+
+impl PlaneSums for I8mm {
+    #[inline(always)]
+    fn planes<const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+        self,
+        tiles: &[Tile; G],
+        x: &[&Chunk; T],
+        step: usize,
+        start: [[i32; T]; 2],
+    ) -> [[[<Self as Vector>::I; VECS]; T]; 2] {
+        planes_by_pairs::<Self, G, VECS, T, STEPS>(self, tiles, x, step, start)
+    }
+}
+
+impl Unit for I8mm {
+    type Blocks32 = ByBytes<Self>;
+    type Blocks256 = ByBytes<Self>;
+    type Table256 = ByBytes<Self>;
+}
