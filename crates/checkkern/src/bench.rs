@@ -116,12 +116,13 @@ fn attend(table: &Table<f32>, random: &mut Random) -> f64 {
     let mut out = vec![0.0; group * dim];
     seconds(|| {
         let mut grid = Grid::new(&mut out, group * dim);
+        let visible = 0..256;
         let mut heads = Heads {
             queries: &queries,
             stride: group * dim,
             group,
             dim,
-            visible: &[0..256],
+            visible: core::slice::from_ref(&visible),
             running: &mut vec![Running::default(); group],
             out: &mut grid.all(),
         };

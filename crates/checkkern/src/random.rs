@@ -35,7 +35,7 @@ impl Random {
 
     /// A number below `bound`, which must not be zero; as good as uniform.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (u64::from(self.word()) * bound as u64 >> 32) as usize
+        ((u64::from(self.word()) * bound as u64) >> 32) as usize
     }
 
     /// True once in `count` times.
