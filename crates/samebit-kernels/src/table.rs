@@ -15,7 +15,7 @@ use samebit_numerics::ops::matmul::Matrix;
 use samebit_numerics::ops::rope::Pairing;
 use samebit_numerics::ops::router::Router;
 use samebit_numerics::ops::study::Quantized8;
-use samebit_numerics::reduce::chunks;
+use samebit_numerics::reduce::{CHUNK, chunks};
 
 use crate::Isa;
 use crate::arch;
@@ -24,7 +24,7 @@ use crate::fast::kernel::Takes;
 use crate::fast::product::{Call, Scratch};
 use crate::fast::tile::Tile;
 use crate::packed::PackedMatrix;
-use crate::pool::{Columns, Pool};
+use crate::pool::{Columns, Grid, Pool};
 
 /// The precision mode. All share one forward pass; only `V1` is what samebit promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -73,7 +73,7 @@ pub struct Activations<R> {
     pub values: Vec<R>,
     /// v1's integers, where a quantised matrix asks for them.
     pub quantized: Quantized,
-    /// The same integers as the fast product reads them, `tokens × chunks(cols)`.
+    /// The same integers as the fast product reads them, `chunks(cols) × tokens`.
     pub(crate) bytes: Vec<QuantizedChunk<BytePlanes>>,
     /// Likewise, for products by words.
     pub(crate) words: Vec<QuantizedChunk<WordPlanes>>,
@@ -221,8 +221,8 @@ pub struct Fast<R: 'static> {
 /// Fills a tile from the bytes of a chunk of sixteen rows.
 pub(crate) type Unpack = fn(&[u8], &mut Tile);
 
-/// A row's integers; whether all its values are finite.
-type Quantize<R, P> = fn(&[R], &mut [QuantizedChunk<P>]) -> bool;
+/// The integers of a chunk of a row; whether all its values are finite.
+type Quantize<R, P> = fn(&[R], &mut QuantizedChunk<P>) -> bool;
 
 thread_local! {
     static SCRATCH: RefCell<Box<Scratch>> = RefCell::new(Box::new(Scratch::new()));
@@ -291,13 +291,16 @@ fn quantize_rows<R: Sync, P: Planes>(
     quantize: Quantize<R, P>,
     into: &mut Vec<QuantizedChunk<P>>,
 ) -> bool {
-    let per_row = chunks(cols);
-    into.resize(x.len() / cols * per_row, QuantizedChunk::default());
+    let tokens = x.len() / cols;
+    into.resize(tokens * chunks(cols), QuantizedChunk::default());
     let broken = AtomicBool::new(false);
-    pool.fill(into, per_row, |first, part| {
-        for (row, out) in (first..).zip(part.chunks_exact_mut(per_row)) {
-            if !quantize(&x[row * cols..(row + 1) * cols], out) {
-                broken.store(true, Ordering::Relaxed);
+    pool.columns([Grid::new(into, tokens)], 1, |_, mut out| {
+        let range = out.range();
+        for (row, token) in range.clone().enumerate() {
+            for (chunk, x) in x[token * cols..(token + 1) * cols].chunks(CHUNK).enumerate() {
+                if !quantize(x, &mut out.row(chunk)[row]) {
+                    broken.store(true, Ordering::Relaxed);
+                }
             }
         }
     });

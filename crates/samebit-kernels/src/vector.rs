@@ -80,6 +80,8 @@ pub(crate) trait Vector: Copy + 'static {
 pub(crate) trait ByteDot: Vector {
     /// Whether the weights' bytes are signed; else they are unsigned, as far above their values as their format says.
     const SIGNED: bool;
+    /// Whether a product of integers costs more than making floats of both.
+    const DEAR_PRODUCTS: bool = false;
     /// Each lane plus the dot product of four weights and four signed activations.
     fn dot_bytes(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I;
 }

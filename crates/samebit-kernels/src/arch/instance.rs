@@ -103,10 +103,10 @@ macro_rules! fast {
             crate::arch::instance::op! { $features floats(call: Call<'_, '_>) -> bool;
                 product::floats::<$vector, $groups, $vectors, $wide>(vector(), call) }
 
-            crate::arch::instance::op! { $features bytes(x: &[f32], out: &mut [QuantizedChunk<BytePlanes>]) -> bool;
-                quantize_row(x, out).is_some() }
-            crate::arch::instance::op! { $features words(x: &[f32], out: &mut [QuantizedChunk<WordPlanes>]) -> bool;
-                quantize_row(x, out).is_some() }
+            crate::arch::instance::op! { $features bytes(x: &[f32], out: &mut QuantizedChunk<BytePlanes>) -> bool;
+                quantize(x, out).is_some() }
+            crate::arch::instance::op! { $features words(x: &[f32], out: &mut QuantizedChunk<WordPlanes>) -> bool;
+                quantize(x, out).is_some() }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attention::attend(vector(), page, how, heads) }
 

@@ -60,7 +60,7 @@ mod fast_kernels {
     use super::wasm32::Simd128;
     #[cfg(target_arch = "x86_64")]
     use super::x86_64::{Avx2, Avx512, Avx512Vnni, AvxVnni};
-    use crate::fast::activations::{BytePlanes, QuantizedChunk, WordPlanes, quantize_row};
+    use crate::fast::activations::{BytePlanes, QuantizedChunk, WordPlanes, quantize};
     use crate::fast::attention;
     use crate::fast::kernel::{Kernel, Unit, takes};
     use crate::fast::product::{self, Call};

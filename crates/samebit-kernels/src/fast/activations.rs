@@ -118,20 +118,17 @@ impl Planes for WordPlanes {
     }
 }
 
-/// Quantises a row into its chunks; `None` where a value is infinite or NaN.
+/// Quantises the values of a chunk, at most 256; `None` where one is infinite or NaN.
 #[inline(always)]
-pub(crate) fn quantize_row<P: Planes>(x: &[f32], out: &mut [QuantizedChunk<P>]) -> Option<()> {
-    for (x, out) in x.chunks(CHUNK).zip(out) {
-        match <&[f32; CHUNK]>::try_from(x) {
-            Ok(whole) => quantize_chunk(whole, out)?,
-            Err(_) => {
-                let mut padded = [0.0; CHUNK];
-                padded[..x.len()].copy_from_slice(x);
-                quantize_chunk(&padded, out)?;
-            }
+pub(crate) fn quantize<P: Planes>(x: &[f32], out: &mut QuantizedChunk<P>) -> Option<()> {
+    match <&[f32; CHUNK]>::try_from(x) {
+        Ok(whole) => quantize_chunk(whole, out),
+        Err(_) => {
+            let mut padded = [0.0; CHUNK];
+            padded[..x.len()].copy_from_slice(x);
+            quantize_chunk(&padded, out)
         }
     }
-    Some(())
 }
 
 #[inline(always)]

@@ -1,7 +1,8 @@
 //! The dot products of quantised weights: a tile (or two, side by side) times a chunk of a few rows of activations.
 //!
-//! Byte planes: each weight is read once and meets both planes of every row; sums stay in registers for the whole chunk.
-//! What is added in which order is NUMERICS.md, section 5; the integers are exact, so their order is free.
+//! Byte planes: as many rows of activations meet a tile as their sums fit the registers, one plane after the other; a single
+//! row's weights are read once for both. What is added in which order is NUMERICS.md, section 5; the integers are exact, so
+//! their order is free.
 
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
 use super::tile::{SHAPES, Tile};
@@ -59,8 +60,8 @@ pub(super) fn accumulate<V: Vector, const G: usize, const VECS: usize>(
     }
 }
 
-/// Calls for part number `part` of `parts` of the next chunk, while this one is worked on: so that memory is never idle
-/// where a single row makes it the bottleneck. `bytes` is the chunk's length.
+/// Calls for part number `part` of `parts` of the weights that come next, while these are worked on: so that memory is never
+/// idle where few rows make it the bottleneck. `bytes` is their length in each group; nothing is called for if it is zero.
 #[inline(always)]
 pub(super) fn fetch<V: Vector, const G: usize>(v: V, ahead: &[&[u8]; G], bytes: usize, part: usize, parts: usize) {
     for ahead in ahead {
@@ -76,55 +77,113 @@ pub(super) fn four([a, b, c, d]: [i8; 4]) -> i32 {
     i32::from_ne_bytes([a.cast_unsigned(), b.cast_unsigned(), c.cast_unsigned(), d.cast_unsigned()])
 }
 
-/// How the sums of both planes are made; what is here will do wherever four bytes are multiplied at once.
+/// How sums of products are made; what is here will do wherever four bytes are multiplied at once.
 pub(crate) trait PlaneSums: ByteDot {
-    /// Sums of `STEPS · 4` elements from `step` on, for every row and vector: from `start` for each plane.
+    /// `start` plus the products of `STEPS · 4` elements from `step` on with one plane of each row: h if `HIGH`, else l.
     #[inline(always)]
-    fn planes<const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+    fn plane<const G: usize, const VECS: usize, const T: usize, const STEPS: usize, const HIGH: bool>(
         self,
         tiles: &[Tile; G],
         x: &[&Chunk; T],
         step: usize,
-        start: [[i32; T]; 2],
-    ) -> [[[Self::I; VECS]; T]; 2] {
-        planes::<Self, G, VECS, T, STEPS>(self, tiles, x, step, start)
+        start: [[Self::I; VECS]; T],
+    ) -> [[Self::I; VECS]; T] {
+        const { assert!(STEPS.is_multiple_of(4)) };
+        let mut sums = start;
+        for step in (step..step + STEPS).step_by(4) {
+            // Unrolled by hand, since the loop's own instructions would take turns with the products.
+            plane_step::<Self, G, VECS, T, HIGH>(self, tiles, x, step, &mut sums);
+            plane_step::<Self, G, VECS, T, HIGH>(self, tiles, x, step + 1, &mut sums);
+            plane_step::<Self, G, VECS, T, HIGH>(self, tiles, x, step + 2, &mut sums);
+            plane_step::<Self, G, VECS, T, HIGH>(self, tiles, x, step + 3, &mut sums);
+        }
+        sums
     }
 }
 
-/// See [`PlaneSums::planes`].
+/// One step of [`PlaneSums::plane`]: four elements.
 #[inline(always)]
-pub(super) fn planes<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+fn plane_step<V: ByteDot, const G: usize, const VECS: usize, const T: usize, const HIGH: bool>(
     v: V,
     tiles: &[Tile; G],
     x: &[&Chunk; T],
     step: usize,
-    start: [[i32; T]; 2],
-) -> [[[V::I; VECS]; T]; 2] {
-    let mut high = [[v.splat_i(0); VECS]; T];
-    let mut low = high;
-    for t in 0..T {
-        high[t] = [v.splat_i(start[0][t]); VECS];
-        low[t] = [v.splat_i(start[1][t]); VECS];
-    }
-    for step in step..step + STEPS {
-        let mut weights = [v.splat_i(0); VECS];
-        for (i, w) in weights.iter_mut().enumerate() {
-            *w = v.load_bytes(&tiles[i / V::PARTS].weights[step], i % V::PARTS);
-        }
-        for (t, x) in x.iter().enumerate() {
-            let a = v.splat_i(four(x.planes.high[step]));
-            for (sum, &w) in high[t].iter_mut().zip(&weights) {
-                *sum = v.dot_bytes(*sum, w, a);
-            }
-            let a = v.splat_i(four(x.planes.low[step]));
-            for (sum, &w) in low[t].iter_mut().zip(&weights) {
-                *sum = v.dot_bytes(*sum, w, a);
-            }
+    sums: &mut [[V::I; VECS]; T],
+) {
+    let weights = weights::<V, G, VECS>(v, tiles, step);
+    for (sums, x) in sums.iter_mut().zip(x) {
+        let plane = if HIGH { &x.planes.high } else { &x.planes.low };
+        let a = v.splat_i(four(plane[step]));
+        for (sum, &w) in sums.iter_mut().zip(&weights) {
+            *sum = v.dot_bytes(*sum, w, a);
         }
     }
-    [high, low]
 }
 
+/// The weights of a step, a vector after the other.
+#[inline(always)]
+fn weights<V: Vector, const G: usize, const VECS: usize>(v: V, tiles: &[Tile; G], step: usize) -> [V::I; VECS] {
+    let mut weights = [v.splat_i(0); VECS];
+    for (i, w) in weights.iter_mut().enumerate() {
+        *w = v.load_bytes(&tiles[i / V::PARTS].weights[step], i % V::PARTS);
+    }
+    weights
+}
+
+/// Both planes of a single row, each weight read once.
+#[inline(always)]
+fn both<V: ByteDot, const G: usize, const VECS: usize, const STEPS: usize>(
+    v: V,
+    tiles: &[Tile; G],
+    x: &Chunk,
+    step: usize,
+    start: [i32; 2],
+) -> [[V::I; VECS]; 2] {
+    let mut sums = [[v.splat_i(start[0]); VECS], [v.splat_i(start[1]); VECS]];
+    for step in step..step + STEPS {
+        let weights = weights::<V, G, VECS>(v, tiles, step);
+        for (sums, plane) in sums.iter_mut().zip([&x.planes.high, &x.planes.low]) {
+            let a = v.splat_i(four(plane[step]));
+            for (sum, &w) in sums.iter_mut().zip(&weights) {
+                *sum = v.dot_bytes(*sum, w, a);
+            }
+        }
+    }
+    sums
+}
+
+/// isum of a block of 32 elements: of several rows the sums of h become 256 times as much where they are and go on with l,
+/// so that rows enough fit the registers; those of a single row are made side by side.
+#[inline(always)]
+fn block<V: PlaneSums, const G: usize, const VECS: usize, const T: usize, const BIASED: bool>(
+    v: V,
+    tiles: &[Tile; G],
+    x: &[&Chunk; T],
+    block: usize,
+    start: &[[i32; 8]; T],
+) -> [[V::I; VECS]; T] {
+    let mut sums = [[v.splat_i(0); VECS]; T];
+    if T == 1 {
+        let start = if BIASED { start[0][block & 7] } else { 0 };
+        let [high, low] = both::<V, G, VECS, 8>(v, tiles, x[0], 8 * block, [0, start]);
+        for i in 0..VECS {
+            sums[0][i] = v.add_i(v.shift_i(high[i]), low[i]);
+        }
+        return sums;
+    }
+    sums = v.plane::<G, VECS, T, 8, true>(tiles, x, 8 * block, sums);
+    for (sums, start) in sums.iter_mut().zip(start) {
+        for sum in sums {
+            *sum = v.shift_i(*sum);
+            if BIASED {
+                *sum = v.add_i(*sum, v.splat_i(start[block & 7]));
+            }
+        }
+    }
+    v.plane::<G, VECS, T, 8, false>(tiles, x, 8 * block, sums)
+}
+
+/// Formats with an offset have no bias.
 #[inline(always)]
 fn blocks32<V: PlaneSums, const G: usize, const VECS: usize, const T: usize, const OFFSET: bool>(
     v: V,
@@ -133,28 +192,32 @@ fn blocks32<V: PlaneSums, const G: usize, const VECS: usize, const T: usize, con
     y: &mut [Outputs<G>; T],
     (ahead, bytes): ([&[u8]; G], usize),
 ) {
-    let bias = tiles[0].bias;
-    let mut starts = [[0; T]; 8];
-    for (block, starts) in starts.iter_mut().enumerate() {
-        for (start, x) in starts.iter_mut().zip(&x) {
-            *start = -bias * x.sums[block];
+    let mut start = [[0; 8]; T];
+    if !OFFSET {
+        for (start, x) in start.iter_mut().zip(&x) {
+            for (start, sum) in start.iter_mut().zip(&x.sums) {
+                *start = -tiles[0].bias * sum;
+            }
         }
     }
     let mut t = [[v.splat(0.0); VECS]; T];
-    for (block, &start) in starts.iter().enumerate().take(tiles[0].blocks) {
-        if T == 1 {
-            fetch(v, &ahead, bytes, block, 8);
-        }
-        let start = [[0; T], start];
-        let [high, low] = v.planes::<G, VECS, T, 8>(tiles, &x, 8 * block, start);
-        for row in 0..T {
-            for i in 0..VECS {
-                let (tile, lanes) = (&tiles[i / V::PARTS], i % V::PARTS * V::LANES);
-                let sum = v.to_float(v.add_i(v.shift_i(high[row][i]), low[row][i]));
-                t[row][i] = v.fma(sum, v.load(&tile.scale[block][lanes..]), t[row][i]);
-                if OFFSET {
-                    let sum = v.splat(x[row].float_sums[block]);
-                    t[row][i] = v.fma(sum, v.load(&tile.offset[block][lanes..]), t[row][i]);
+    for index in 0..tiles[0].blocks.min(8) {
+        fetch(v, &ahead, bytes, index, 8);
+        let sums = if OFFSET {
+            block::<V, G, VECS, T, false>(v, tiles, &x, index, &start)
+        } else {
+            block::<V, G, VECS, T, true>(v, tiles, &x, index, &start)
+        };
+        for i in 0..VECS {
+            let (tile, lanes) = (&tiles[i / V::PARTS], i % V::PARTS * V::LANES);
+            let scale = v.load(&tile.scale[index][lanes..]);
+            for row in 0..T {
+                t[row][i] = v.fma(v.to_float(sums[row][i]), scale, t[row][i]);
+            }
+            if OFFSET {
+                let offset = v.load(&tile.offset[index][lanes..]);
+                for row in 0..T {
+                    t[row][i] = v.fma(v.splat(x[row].float_sums[index]), offset, t[row][i]);
                 }
             }
         }
@@ -180,35 +243,183 @@ fn blocks256<
     y: &mut [Outputs<G>; T],
     (ahead, bytes): ([&[u8]; G], usize),
 ) {
-    let bias = tiles[0].bias;
-    let mut starts = [[[0; T]; 2]; 16];
-    for sub in 0..64 / STEPS {
-        for (t, x) in x.iter().enumerate() {
-            for (plane, sums) in [&x.high_sums, &x.low_sums].into_iter().enumerate() {
-                let sum = if STEPS == 4 { sums[sub & 15] } else { sums[(2 * sub) & 15] + sums[(2 * sub + 1) & 15] };
-                starts[sub & 15][plane][t] = -bias * sum;
-            }
-        }
-    }
-    let mut sums = [[[v.splat_i(0); VECS]; T]; 2];
-    for sub in 0..64 / STEPS {
-        if T == 1 {
-            fetch(v, &ahead, bytes, sub, 64 / STEPS);
-        }
-        let part = v.planes::<G, VECS, T, STEPS>(tiles, &x, STEPS * sub, starts[sub & 15]);
-        for i in 0..VECS {
-            let scale = v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS);
-            for (sums, part) in sums.iter_mut().zip(&part) {
-                for (sums, part) in sums.iter_mut().zip(part) {
-                    sums[i] = v.add_i(sums[i], v.mul_i(part[i], scale));
-                }
-            }
-        }
-    }
+    let sums = if T == 1 {
+        alone256::<V, G, VECS, T, STEPS, MINIMUMS>(v, tiles, x[0], (ahead, bytes))
+    } else if V::DEAR_PRODUCTS && tiles.iter().all(|tile| tile.within) {
+        fetch(v, &ahead, bytes, 0, 2);
+        let high = halves256::<V, G, VECS, T, STEPS, MINIMUMS, true>(v, tiles, &x);
+        fetch(v, &ahead, bytes, 1, 2);
+        [high, halves256::<V, G, VECS, T, STEPS, MINIMUMS, false>(v, tiles, &x)]
+    } else {
+        fetch(v, &ahead, bytes, 0, 2);
+        let high = plane256::<V, G, VECS, T, STEPS, MINIMUMS, true>(v, tiles, &x);
+        fetch(v, &ahead, bytes, 1, 2);
+        let low = plane256::<V, G, VECS, T, STEPS, MINIMUMS, false>(v, tiles, &x);
+        floats(v, &[high, low])
+    };
     finish256::<V, _, G, VECS, T, STEPS, MINIMUMS>(v, tiles, &x, &sums, y);
 }
 
-/// Ends a chunk of a 256-element format, given S_h and S_l.
+/// To floats, each rounded once.
+#[inline(always)]
+pub(super) fn floats<V: Vector, const VECS: usize, const T: usize>(
+    v: V,
+    sums: &[[[V::I; VECS]; T]; 2],
+) -> [[[V::F; VECS]; T]; 2] {
+    let mut floats = [[[v.splat(0.0); VECS]; T]; 2];
+    for (floats, sums) in
+        floats.as_flattened_mut().as_flattened_mut().iter_mut().zip(sums.as_flattened().as_flattened())
+    {
+        *floats = v.to_float(*sums);
+    }
+    floats
+}
+
+/// Both sums of a single row.
+#[inline(always)]
+fn alone256<
+    V: PlaneSums,
+    const G: usize,
+    const VECS: usize,
+    const T: usize,
+    const STEPS: usize,
+    const MINIMUMS: bool,
+>(
+    v: V,
+    tiles: &[Tile; G],
+    x: &Chunk,
+    (ahead, bytes): ([&[u8]; G], usize),
+) -> [[[V::F; VECS]; T]; 2] {
+    let mut sums = [[[v.splat_i(0); VECS]; T]; 2];
+    let high = starts256::<STEPS, MINIMUMS>(&tiles[0], &x.high_sums);
+    let low = starts256::<STEPS, MINIMUMS>(&tiles[0], &x.low_sums);
+    for sub in 0..64 / STEPS {
+        fetch(v, &ahead, bytes, sub, 64 / STEPS);
+        let parts = both::<V, G, VECS, STEPS>(v, tiles, x, STEPS * sub, [high[sub & 15], low[sub & 15]]);
+        for i in 0..VECS {
+            let scale = v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS);
+            for (sums, part) in sums.iter_mut().zip(&parts) {
+                sums[0][i] = v.add_i(sums[0][i], v.mul_i(part[i], scale));
+            }
+        }
+    }
+    floats(v, &sums)
+}
+
+/// What sub-blocks' sums begin with, so that they have no bias; formats with minimums have none.
+#[inline(always)]
+fn starts256<const STEPS: usize, const MINIMUMS: bool>(tile: &Tile, sums: &[i32; 16]) -> [i32; 16] {
+    let mut starts = [0; 16];
+    if MINIMUMS {
+        return starts;
+    }
+    if STEPS == 4 {
+        starts.iter_mut().zip(sums).for_each(|(start, sum)| *start = -tile.bias * sum);
+    } else {
+        starts.iter_mut().zip(sums.as_chunks::<2>().0).for_each(|(start, [a, b])| *start = -tile.bias * (a + b));
+    }
+    starts
+}
+
+/// S_h if `HIGH`, else S_l.
+#[inline(always)]
+fn plane256<
+    V: PlaneSums,
+    const G: usize,
+    const VECS: usize,
+    const T: usize,
+    const STEPS: usize,
+    const MINIMUMS: bool,
+    const HIGH: bool,
+>(
+    v: V,
+    tiles: &[Tile; G],
+    x: &[&Chunk; T],
+) -> [[V::I; VECS]; T] {
+    let all = all_starts::<T, STEPS, MINIMUMS, HIGH>(&tiles[0], x);
+    let mut sums = [[v.splat_i(0); VECS]; T];
+    for sub in 0..64 / STEPS {
+        let start = starts_of::<V, VECS, T>(v, &all, sub);
+        let part = v.plane::<G, VECS, T, STEPS, HIGH>(tiles, x, STEPS * sub, start);
+        for i in 0..VECS {
+            let scale = v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS);
+            for (sums, part) in sums.iter_mut().zip(&part) {
+                sums[i] = v.add_i(sums[i], v.mul_i(part[i], scale));
+            }
+        }
+    }
+    sums
+}
+
+/// The same as a float, with the scales multiplied in as floats: exact within a half of the chunk, so that the sum of both
+/// halves rounds once.
+#[inline(always)]
+fn halves256<
+    V: PlaneSums,
+    const G: usize,
+    const VECS: usize,
+    const T: usize,
+    const STEPS: usize,
+    const MINIMUMS: bool,
+    const HIGH: bool,
+>(
+    v: V,
+    tiles: &[Tile; G],
+    x: &[&Chunk; T],
+) -> [[V::F; VECS]; T] {
+    let all = all_starts::<T, STEPS, MINIMUMS, HIGH>(&tiles[0], x);
+    let mut whole = [[v.splat(0.0); VECS]; T];
+    for half in 0..2 {
+        let mut sums = [[v.splat(0.0); VECS]; T];
+        for sub in half * 32 / STEPS..(half + 1) * 32 / STEPS {
+            let start = starts_of::<V, VECS, T>(v, &all, sub);
+            let part = v.plane::<G, VECS, T, STEPS, HIGH>(tiles, x, STEPS * sub, start);
+            for i in 0..VECS {
+                let scale = v.to_float(v.load_i(&tiles[i / V::PARTS].sub[sub & 15], i % V::PARTS));
+                for (sums, part) in sums.iter_mut().zip(&part) {
+                    sums[i] = v.fma(v.to_float(part[i]), scale, sums[i]);
+                }
+            }
+        }
+        if half == 0 {
+            whole = sums;
+            continue;
+        }
+        for (whole, sums) in whole.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+            *whole = v.add(*whole, *sums);
+        }
+    }
+    whole
+}
+
+/// What the sums of each row begin with, sub-block by sub-block.
+#[inline(always)]
+fn all_starts<const T: usize, const STEPS: usize, const MINIMUMS: bool, const HIGH: bool>(
+    tile: &Tile,
+    x: &[&Chunk; T],
+) -> [[i32; 16]; T] {
+    let mut all = [[0; 16]; T];
+    if !MINIMUMS {
+        for (all, x) in all.iter_mut().zip(x) {
+            *all = starts256::<STEPS, MINIMUMS>(tile, if HIGH { &x.high_sums } else { &x.low_sums });
+        }
+        // Else the compiler gathers them from all rows, for each sub-block anew.
+        core::hint::black_box(&mut all);
+    }
+    all
+}
+
+/// The starts of one sub-block.
+#[inline(always)]
+fn starts_of<V: Vector, const VECS: usize, const T: usize>(v: V, all: &[[i32; 16]; T], sub: usize) -> [[V::I; VECS]; T] {
+    let mut vectors = [[v.splat_i(0); VECS]; T];
+    for (vectors, all) in vectors.iter_mut().zip(all) {
+        *vectors = [v.splat_i(all[sub & 15]); VECS];
+    }
+    vectors
+}
+
+/// Ends a chunk of a 256-element format, given S_h and S_l as floats.
 #[inline(always)]
 pub(super) fn finish256<
     V: Vector,
@@ -222,28 +433,23 @@ pub(super) fn finish256<
     v: V,
     tiles: &[Tile; G],
     x: &[&QuantizedChunk<P>; T],
-    sums: &[[[V::I; VECS]; T]; 2],
+    sums: &[[[V::F; VECS]; T]; 2],
     y: &mut [Outputs<G>; T],
 ) {
     for row in 0..T {
         let mut t = [v.splat(0.0); VECS];
         for (i, t) in t.iter_mut().enumerate() {
             let (tile, lanes) = (&tiles[i / V::PARTS], i % V::PARTS * V::LANES);
-            let s = join(v, sums[0][row][i], sums[1][row][i]);
+            let s = v.fma(v.splat(256.0), sums[0][row][i], sums[1][row][i]);
             *t = v.mul(v.load(&tile.scale[0][lanes..]), s);
             if MINIMUMS {
                 let [high, low] = minimums::<V, _, STEPS>(v, tile, i % V::PARTS, x[row]);
-                *t = v.fma(v.load(&tile.offset[0][lanes..]), join(v, high, low), *t);
+                let m = v.fma(v.splat(256.0), v.to_float(high), v.to_float(low));
+                *t = v.fma(v.load(&tile.offset[0][lanes..]), m, *t);
             }
         }
         accumulate::<V, G, VECS>(v, x[row].scale, t, &mut y[row]);
     }
-}
-
-/// `fma(256, (float) high, (float) low)`.
-#[inline(always)]
-fn join<V: Vector>(v: V, high: V::I, low: V::I) -> V::F {
-    v.fma(v.splat(256.0), v.to_float(high), v.to_float(low))
 }
 
 /// Σ mn·h and Σ mn·l over the chunk.

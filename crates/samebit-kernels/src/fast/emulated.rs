@@ -7,7 +7,7 @@ use samebit_numerics::arith::{Float32, Soft};
 use samebit_numerics::half::f16_to_f32;
 
 use super::dot::{Chunk, PlaneSums};
-use super::pairs::planes_by_pairs;
+use super::pairs::plane_by_pairs;
 use super::tile::Tile;
 use crate::vector::{ByteDot, GROUP, Line, MatrixDot, SmallDot, Vector, WordDot};
 
@@ -250,14 +250,14 @@ impl ByteDot for EmulatedMatrix {
 }
 
 impl PlaneSums for EmulatedMatrix {
-    fn planes<const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+    fn plane<const G: usize, const VECS: usize, const T: usize, const STEPS: usize, const HIGH: bool>(
         self,
         tiles: &[Tile; G],
         x: &[&Chunk; T],
         step: usize,
-        start: [[i32; T]; 2],
-    ) -> [[[Self::I; VECS]; T]; 2] {
-        planes_by_pairs::<Self, G, VECS, T, STEPS>(self, tiles, x, step, start)
+        start: [[Self::I; VECS]; T],
+    ) -> [[Self::I; VECS]; T] {
+        plane_by_pairs::<Self, G, VECS, T, STEPS, HIGH>(self, tiles, x, step, start)
     }
 }
 

@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 
 use samebit_numerics::blocks::{Family, Format};
 
+use super::MANY;
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
 use super::dot::{self, Outputs, PlaneSums};
 use super::tile::{SHAPES, Shape, Tile};
@@ -26,14 +27,14 @@ pub(crate) trait Kernel {
     /// The activations that it takes.
     fn chunks(x: &Activations<f32>) -> &[QuantizedChunk<Self::Planes>];
 
-    /// Vectors of sums that a row of activations takes for each vector of weights, in 32-element and 256-element blocks.
+    /// Sums that are being made together of a row of activations and a vector of weights, in 32-element and 256-element blocks.
     const SUMS: [usize; 2];
 
     /// Makes what it reads of an unpacked tile that `rows` rows will meet.
     fn finish<const SHAPE: usize>(v: Self::Vector, tile: &mut Tile, rows: usize);
 
-    /// `y = fma(d_a, t, y)` for `T` rows of activations and `G` tiles of `VECS` vectors together; with a single row, fetches
-    /// the packed `bytes` ahead of each tile.
+    /// `y = fma(d_a, t, y)` for `T` rows of activations and `G` tiles of `VECS` vectors together; fetches so many packed bytes
+    /// that come next in each group.
     fn dot<const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
         v: Self::Vector,
         tiles: &[Tile; G],
@@ -72,21 +73,24 @@ pub(crate) fn takes<U: Unit>(format: Format) -> Option<Takes> {
     }
 }
 
-/// How many rows of activations meet `vecs` vectors of weights together, so that their sums leave half of the registers to
-/// other things: 4, 2 or 1.
+/// How many rows of activations meet `vecs` vectors of weights together, so that the sums that are being made fit the
+/// registers beside the weights and two more: sixteen sums at most, which hide the latency of any. 8, 6, 4, 2 or 1.
 pub(super) const fn together<K: Kernel, const SHAPE: usize>(vecs: usize) -> usize {
     let sums = match SHAPES[SHAPE] {
         Shape::Block32 { .. } => K::SUMS[0],
         Shape::Block256 { .. } => K::SUMS[1],
     };
-    match K::Vector::REGISTERS / 2 / (vecs * sums) {
+    let room = K::Vector::REGISTERS - vecs - 2;
+    match if room < 16 { room } else { 16 } / (vecs * sums) {
         0 | 1 => 1,
         2 | 3 => 2,
-        _ => 4,
+        4 | 5 => 4,
+        6 | 7 => 6,
+        _ => 8,
     }
 }
 
-/// Dot products of bytes, each weight with both planes.
+/// Dot products of bytes, plane by plane.
 pub(crate) struct ByBytes<V>(PhantomData<V>);
 
 impl<V: PlaneSums> Kernel for ByBytes<V> {
@@ -94,7 +98,7 @@ impl<V: PlaneSums> Kernel for ByBytes<V> {
     type Planes = BytePlanes;
     const TAKES: Takes = Takes::Bytes;
     const SIGNED: bool = V::SIGNED;
-    const SUMS: [usize; 2] = [2, 2];
+    const SUMS: [usize; 2] = [1, 1];
 
     #[inline(always)]
     fn chunks(x: &Activations<f32>) -> &[QuantizedChunk<BytePlanes>] {
@@ -102,7 +106,18 @@ impl<V: PlaneSums> Kernel for ByBytes<V> {
     }
 
     #[inline(always)]
-    fn finish<const SHAPE: usize>(_: V, _: &mut Tile, _: usize) {}
+    fn finish<const SHAPE: usize>(_: V, tile: &mut Tile, rows: usize) {
+        // What is found out pays with many rows.
+        tile.within = false;
+        if V::DEAR_PRODUCTS && rows >= MANY {
+            match const { SHAPES[SHAPE] } {
+                Shape::Block256 { sub, minimums: true } => tile.bound(sub / 4),
+                // Of these only Q3_K's are small.
+                Shape::Block256 { .. } => tile.within = tile.largest <= 7,
+                Shape::Block32 { .. } => {}
+            }
+        }
+    }
 
     #[inline(always)]
     fn dot<const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(

@@ -25,3 +25,6 @@ pub(crate) mod words;
 
 /// Whether sums may run in whatever order is handiest: for measuring what the order costs, and for nothing else.
 const FREE_ORDER: bool = cfg!(feature = "free-order");
+
+/// Rows of activations from which on work that they share pays; fewer wait for the weights, which are then read as they lie.
+const MANY: usize = 12;

@@ -1,12 +1,16 @@
 //! Packed weights times activations: which tile meets which rows, and where the outputs go.
 //!
-//! For a few groups and a run of rows, chunk after chunk: unpack, then every row against the tiles. Weights are unpacked
-//! once for many rows; outputs wait in a small block of their own until the last chunk, get their bias, and are looked at
-//! once for what is not finite.
+//! For a panel of groups and a block of rows, chunk after chunk: unpack a tile, then every row against it. Weights are unpacked
+//! once for many rows; a chunk of the rows stays in a near cache for the whole panel; outputs wait in a block of their own
+//! until the last chunk, get their bias, and are looked at once for what is not finite.
+
+use core::ops::Range;
 
 use samebit_numerics::blocks::{Family, Format};
 use samebit_numerics::reduce::{CHUNK, chunks};
 
+use super::MANY;
+use super::activations::QuantizedChunk;
 use super::chains::{PackedBrain, PackedHalf, PackedSingle};
 use super::dot::Outputs;
 use super::floats::{self, FloatTile};
@@ -18,8 +22,11 @@ use crate::pool::Columns;
 use crate::table::{Activations, Unpack};
 use crate::vector::{GROUP, Vector};
 
-/// Rows of activations for which a tile is unpacked once.
-const ROWS: usize = 128;
+/// Rows of activations for which a tile is unpacked once, at most; a multiple of all that meet it together.
+const ROWS: usize = 264;
+
+/// Steps of groups for which a chunk of activations is read once.
+const PANEL: usize = 8;
 
 /// Groups that any vector unit does together, at most.
 const GROUPS: usize = 2;
@@ -31,7 +38,7 @@ const ALONE: usize = 4;
 pub(crate) struct Scratch {
     tiles: [Tile; GROUPS],
     floats: [FloatTile; GROUPS],
-    outputs: [Outputs<GROUPS>; ROWS],
+    outputs: [Outputs<GROUPS>; PANEL * ROWS],
 }
 
 impl Scratch {
@@ -39,7 +46,7 @@ impl Scratch {
         Self {
             tiles: [const { Tile::new() }; GROUPS],
             floats: [[[0.0; GROUP]; CHUNK]; GROUPS],
-            outputs: [[[0.0; GROUP]; GROUPS]; ROWS],
+            outputs: [[[0.0; GROUP]; GROUPS]; PANEL * ROWS],
         }
     }
 }
@@ -71,66 +78,93 @@ pub(crate) fn integers<K: Kernel, const SHAPE: usize, const G: usize, const VECS
     mut call: Call<'_, '_>,
 ) -> bool {
     let mut finite = true;
-    for group in call.groups::<G>() {
-        for first in (0..call.x.tokens).step_by(ROWS) {
-            let count = ROWS.min(call.x.tokens - first);
-            integer_block::<K, SHAPE, G, VECS>(v, &mut call, group, first, count);
-            finite &= call.put::<G>(group, first, count);
+    let (panel, rows) = blocking(call.x.tokens);
+    for groups in call.panels::<G>(panel) {
+        for first in (0..call.x.tokens).step_by(rows) {
+            let rows = first..call.x.tokens.min(first + rows);
+            integer_block::<K, SHAPE, G, VECS>(v, &mut call, &groups, rows.clone());
+            finite &= call.put_panel::<G>(&groups, rows);
         }
     }
     finite
+}
+
+/// Steps of a panel, and rows of a block: equal ones, so that none is left with a few.
+#[inline(always)]
+fn blocking(tokens: usize) -> (usize, usize) {
+    let rows = tokens.div_ceil(tokens.div_ceil(ROWS).max(1)).next_multiple_of(24);
+    (if tokens < MANY { 1 } else { PANEL }, rows)
 }
 
 #[inline(always)]
 fn integer_block<K: Kernel, const SHAPE: usize, const G: usize, const VECS: usize>(
     v: K::Vector,
     call: &mut Call<'_, '_>,
-    group: usize,
-    first: usize,
-    count: usize,
+    groups: &Range<usize>,
+    rows: Range<usize>,
 ) {
-    let (per_row, bytes) = (chunks(call.matrix.cols), chunk_bytes(call.matrix.format));
-    let rows = &K::chunks(call.x)[first * per_row..(first + count) * per_row];
+    let (tokens, bytes) = (call.x.tokens, chunk_bytes(call.matrix.format));
     let Scratch { tiles, outputs, .. } = &mut *call.scratch;
-    let (Some(tiles), outputs) = (tiles.first_chunk_mut::<G>(), cleared::<G>(outputs, count)) else { return };
-    for chunk in 0..per_row {
-        for (i, tile) in tiles.iter_mut().enumerate() {
-            (call.unpack)(call.matrix.chunk(group + i, chunk), tile);
-            K::finish::<SHAPE>(v, tile, count);
-        }
-        let mut at = 0;
-        if const { together::<K, SHAPE>(VECS) >= 4 } {
-            for y in outputs.as_chunks_mut::<4>().0 {
-                let row = &rows[at * per_row + chunk..];
-                let x = [&row[0], &row[per_row], &row[2 * per_row], &row[3 * per_row]];
-                K::dot::<SHAPE, G, VECS, 4>(v, tiles, x, y, ([&[]; G], 0));
-                at += 4;
+    let Some(tiles) = tiles.first_chunk_mut::<G>() else { return };
+    let outputs = cleared::<G>(outputs, groups, rows.len());
+    for chunk in 0..chunks(call.matrix.cols) {
+        let x = &K::chunks(call.x)[chunk * tokens..][rows.clone()];
+        for (group, y) in groups.clone().step_by(G).zip(outputs.chunks_exact_mut(rows.len())) {
+            for (i, tile) in tiles.iter_mut().enumerate() {
+                (call.unpack)(call.matrix.chunk(group + i, chunk), tile);
+                K::finish::<SHAPE>(v, tile, rows.len());
             }
-        } else if const { together::<K, SHAPE>(VECS) >= 2 } {
-            for y in outputs.as_chunks_mut::<2>().0 {
-                let row = &rows[at * per_row + chunk..];
-                K::dot::<SHAPE, G, VECS, 2>(v, tiles, [&row[0], &row[per_row]], y, ([&[]; G], 0));
-                at += 2;
+            let next = following::<G>(groups, group, chunk, chunks(call.matrix.cols));
+            let mut ahead = ([&[] as &[u8]; G], bytes);
+            for (i, ahead) in ahead.0.iter_mut().enumerate() {
+                *ahead = call.matrix.chunk(next.0 + i, next.1);
             }
-        }
-        let ahead = ahead::<G>(call.matrix, group, chunk);
-        for y in &mut outputs[at..] {
-            let x = [&rows[at * per_row + chunk]];
-            K::dot::<SHAPE, G, VECS, 1>(v, tiles, x, core::array::from_mut(y), (ahead, bytes));
-            at += 1;
+            let mut rest = (x, y);
+            match const { together::<K, SHAPE>(VECS) } {
+                8 => several::<K, SHAPE, G, VECS, 8>(v, tiles, &mut rest, &mut ahead),
+                6 => several::<K, SHAPE, G, VECS, 6>(v, tiles, &mut rest, &mut ahead),
+                4 => several::<K, SHAPE, G, VECS, 4>(v, tiles, &mut rest, &mut ahead),
+                _ => {}
+            }
+            if const { together::<K, SHAPE>(VECS) > 1 } {
+                several::<K, SHAPE, G, VECS, 2>(v, tiles, &mut rest, &mut ahead);
+            }
+            several::<K, SHAPE, G, VECS, 1>(v, tiles, &mut rest, &mut ahead);
         }
     }
 }
 
-/// The packed bytes that will be read after a chunk of some groups.
+/// Which group's chunk is worked on after this one: of the panel's next group, else its first group's next.
 #[inline(always)]
-fn ahead<'a, const G: usize>(matrix: &PackedMatrix<'a>, group: usize, chunk: usize) -> [&'a [u8]; G] {
-    let (next, chunk) = if chunk + 1 < chunks(matrix.cols) { (group, chunk + 1) } else { (group + G, 0) };
-    let mut ahead: [&[u8]; G] = [&[]; G];
-    for (i, ahead) in ahead.iter_mut().enumerate() {
-        *ahead = matrix.chunk(next + i, chunk);
+fn following<const G: usize>(groups: &Range<usize>, group: usize, chunk: usize, chunks: usize) -> (usize, usize) {
+    match (group + G < groups.end, chunk + 1 < chunks) {
+        (true, _) => (group + G, chunk),
+        (false, true) => (groups.start, chunk + 1),
+        (false, false) => (group + G, 0),
     }
-    ahead
+}
+
+/// The packed bytes of some groups that come next, and how many of each are to be fetched.
+type Ahead<'a, const G: usize> = ([&'a [u8]; G], usize);
+
+/// Rows of activations and their outputs.
+type Rows<'a, K, const G: usize> = (&'a [QuantizedChunk<<K as Kernel>::Planes>], &'a mut [Outputs<G>]);
+
+/// Takes from the `rest` of the rows as many as there are `T` together; the first of them fetch what comes next.
+#[inline(always)]
+fn several<K: Kernel, const SHAPE: usize, const G: usize, const VECS: usize, const T: usize>(
+    v: K::Vector,
+    tiles: &[Tile; G],
+    rest: &mut Rows<'_, K, G>,
+    ahead: &mut Ahead<'_, G>,
+) {
+    let (x, others) = rest.0.as_chunks::<T>();
+    let (y, other_outputs) = core::mem::take(&mut rest.1).as_chunks_mut::<T>();
+    *rest = (others, other_outputs);
+    for (x, y) in x.iter().zip(y) {
+        K::dot::<SHAPE, G, VECS, T>(v, tiles, x.each_ref(), y, *ahead);
+        ahead.1 = 0;
+    }
 }
 
 /// The product of float weights, `G` groups (`VECS` vectors) at a time, for a single row [`ALONE`] (`WIDE` vectors); whether all
@@ -148,11 +182,12 @@ pub(crate) fn floats<V: Vector, const G: usize, const VECS: usize, const WIDE: u
         }
         return finite;
     }
-    for group in call.groups::<G>() {
-        for first in (0..call.x.tokens).step_by(ROWS) {
-            let count = ROWS.min(call.x.tokens - first);
-            float_block::<V, G, VECS>(v, &mut call, group, first, count);
-            finite &= call.put::<G>(group, first, count);
+    let (panel, rows) = blocking(call.x.tokens);
+    for groups in call.panels::<G>(panel) {
+        for first in (0..call.x.tokens).step_by(rows) {
+            let rows = first..call.x.tokens.min(first + rows);
+            float_block::<V, G, VECS>(v, &mut call, &groups, rows.clone());
+            finite &= call.put_panel::<G>(&groups, rows);
         }
     }
     finite
@@ -162,28 +197,30 @@ pub(crate) fn floats<V: Vector, const G: usize, const VECS: usize, const WIDE: u
 fn float_block<V: Vector, const G: usize, const VECS: usize>(
     v: V,
     call: &mut Call<'_, '_>,
-    group: usize,
-    first: usize,
-    count: usize,
+    groups: &Range<usize>,
+    rows: Range<usize>,
 ) {
     let cols = call.matrix.cols;
     let Scratch { floats, outputs, .. } = &mut *call.scratch;
-    let (Some(tiles), outputs) = (floats.first_chunk_mut::<G>(), cleared::<G>(outputs, count)) else { return };
+    let Some(tiles) = floats.first_chunk_mut::<G>() else { return };
+    let outputs = cleared::<G>(outputs, groups, rows.len());
     for chunk in 0..chunks(cols) {
         let columns = chunk * CHUNK..cols.min((chunk + 1) * CHUNK);
-        for (i, tile) in tiles.iter_mut().enumerate() {
-            floats::widen(v, call.matrix, group + i, columns.clone(), tile);
-        }
-        let mut at = first;
-        let (sixes, rest) = outputs.as_chunks_mut::<6>();
-        for y in sixes {
-            floats::accumulate::<V, G, VECS, 6>(v, tiles, floats::rows(call.x, at, &columns), y);
-            at += 6;
-        }
-        for y in rest {
-            let x = floats::rows(call.x, at, &columns);
-            floats::accumulate::<V, G, VECS, 1>(v, tiles, x, core::array::from_mut(y));
-            at += 1;
+        for (group, y) in groups.clone().step_by(G).zip(outputs.chunks_exact_mut(rows.len())) {
+            for (i, tile) in tiles.iter_mut().enumerate() {
+                floats::widen(v, call.matrix, group + i, columns.clone(), tile);
+            }
+            let mut at = rows.start;
+            let (sixes, rest) = y.as_chunks_mut::<6>();
+            for y in sixes {
+                floats::accumulate::<V, G, VECS, 6>(v, tiles, floats::rows(call.x, at, &columns), y);
+                at += 6;
+            }
+            for y in rest {
+                let x = floats::rows(call.x, at, &columns);
+                floats::accumulate::<V, G, VECS, 1>(v, tiles, x, core::array::from_mut(y));
+                at += 1;
+            }
         }
     }
 }
@@ -219,11 +256,21 @@ impl Call<'_, '_> {
         (range.start / GROUP..range.end.div_ceil(GROUP)).step_by(G)
     }
 
+    /// The same, `panel` steps together: from the first group of the first step to that of the last, and one more.
+    fn panels<const G: usize>(&self, panel: usize) -> impl Iterator<Item = Range<usize>> + use<G> {
+        let (steps, end) = (self.groups::<G>(), self.out.range().end.div_ceil(GROUP));
+        steps.step_by(panel).map(move |first| first..end.min(first + panel * G))
+    }
+
     /// Finished outputs from the scratch to their columns; whether all are finite.
     #[inline(always)]
-    fn put<const G: usize>(&mut self, group: usize, first: usize, count: usize) -> bool {
-        let (rows, _) = self.scratch.outputs.as_flattened().as_chunks::<G>();
-        put(self.out, self.bias, group, first, &rows[..count])
+    fn put_panel<const G: usize>(&mut self, groups: &Range<usize>, rows: Range<usize>) -> bool {
+        let (outputs, _) = self.scratch.outputs.as_flattened().as_chunks::<G>();
+        let mut finite = true;
+        for (group, outputs) in groups.clone().step_by(G).zip(outputs.chunks_exact(rows.len())) {
+            finite &= put(self.out, self.bias, group, rows.start, outputs);
+        }
+        finite
     }
 
     #[inline(always)]
@@ -258,11 +305,15 @@ fn put<const G: usize>(
     largest < 0x7f80_0000
 }
 
-/// Zeroed outputs for `count` rows of `G` groups.
+/// Zeroed outputs of some groups for `rows` rows, step after step.
 #[inline(always)]
-fn cleared<const G: usize>(outputs: &mut [Outputs<GROUPS>; ROWS], count: usize) -> &mut [Outputs<G>] {
-    let (rows, _) = outputs.as_flattened_mut().as_chunks_mut::<G>();
-    let rows = &mut rows[..count];
-    rows.fill([[0.0; GROUP]; G]);
-    rows
+fn cleared<'a, const G: usize>(
+    outputs: &'a mut [Outputs<GROUPS>],
+    groups: &Range<usize>,
+    rows: usize,
+) -> &'a mut [Outputs<G>] {
+    let (outputs, _) = outputs.as_flattened_mut().as_chunks_mut::<G>();
+    let outputs = &mut outputs[..groups.len().div_ceil(G) * rows];
+    outputs.fill([[0.0; GROUP]; G]);
+    outputs
 }

@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 
 use super::activations::BytePlanes;
-use super::dot::{Chunk, Outputs, fetch, finish256, four, minimums};
+use super::dot::{Chunk, Outputs, fetch, finish256, floats, four, minimums};
 use super::kernel::{Kernel, Takes};
 use super::tile::{SHAPES, Tile};
 use crate::table::Activations;
@@ -97,9 +97,7 @@ fn blocks256<
 ) {
     let mut sums = [[[v.splat_i(0); VECS]; T]; 2];
     for sub in 0..64 / STEPS {
-        if T == 1 {
-            fetch(v, &ahead, bytes, sub, 64 / STEPS);
-        }
+        fetch(v, &ahead, bytes, sub, 64 / STEPS);
         for step in (STEPS * sub..STEPS * (sub + 1)).step_by(RUN) {
             let part = products::<V, G, VECS, T, RUN>(v, tiles, &x, step);
             for i in 0..VECS {
@@ -123,7 +121,7 @@ fn blocks256<
             }
         }
     }
-    finish256::<V, _, G, VECS, T, STEPS, MINIMUMS>(v, tiles, &x, &sums, y);
+    finish256::<V, _, G, VECS, T, STEPS, MINIMUMS>(v, tiles, &x, &floats(v, &sums), y);
 }
 
 /// 16-bit sums of `RUN · 4` elements from `step` on, both planes, for every row and vector.

@@ -6,7 +6,7 @@ use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::ops::matmul::Matrix;
 use samebit_numerics::reduce::{CHUNK, chunks};
 
-use super::activations::{Planes, QuantizedChunk, quantize_row};
+use super::activations::{Planes, QuantizedChunk, quantize};
 use super::emulated::*;
 use super::kernel::{ByBytes, Kernel, Takes};
 use super::product::{self, Call, Scratch};
@@ -105,9 +105,12 @@ fn reference(matrix: &Matrix<'_>, x: &[f32]) -> Vec<f32> {
 }
 
 fn quantized<P: Planes>(x: &[f32], cols: usize) -> Vec<QuantizedChunk<P>> {
-    let mut out = vec![QuantizedChunk::default(); x.len() / cols * chunks(cols)];
-    for (x, out) in x.chunks_exact(cols).zip(out.chunks_exact_mut(chunks(cols))) {
-        quantize_row(x, out).expect("finite");
+    let tokens = x.len() / cols;
+    let mut out = vec![QuantizedChunk::default(); tokens * chunks(cols)];
+    for (token, x) in x.chunks_exact(cols).enumerate() {
+        for (chunk, x) in x.chunks(CHUNK).enumerate() {
+            quantize(x, &mut out[chunk * tokens + token]).expect("finite");
+        }
     }
     out
 }

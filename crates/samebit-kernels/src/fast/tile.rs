@@ -15,6 +15,8 @@ pub(crate) struct Tile {
     pub(crate) bias: i32,
     /// The largest that a weight of a 256-element format can be, as it is stored.
     pub(crate) largest: usize,
+    /// Whether no sum of scale · weight · activation over a half of a 256-element block leaves ±2²⁴, whatever the activations.
+    pub(crate) within: bool,
     /// Blocks of 32 elements that are there; the rest of the tile is old.
     pub(crate) blocks: usize,
     /// Float scale of each block, of the chunk for 256-element formats.
@@ -68,6 +70,7 @@ impl Tile {
             weights: [[0; 8]; CHUNK / 4],
             bias: 0,
             largest: 0,
+            within: false,
             blocks: 0,
             scale: [[0.0; GROUP]; CHUNK / 32],
             offset: [[0.0; GROUP]; CHUNK / 32],
@@ -75,5 +78,32 @@ impl Tile {
             min: [[0; 2 * GROUP]; CHUNK / 32],
             words: [[[0; GROUP]; 2]; CHUNK / 4],
         }
+    }
+    /// Sets `within`, for scales and weights that are not negative; `steps` is a quarter of a sub-block's elements.
+    #[inline(always)]
+    pub(crate) fn bound(&mut self, steps: usize) {
+        let mut most = 0;
+        for half in 0..2 {
+            let mut sums = [0u32; GROUP];
+            for sub in half * 32 / steps..(half + 1) * 32 / steps {
+                // Two sums of bytes in each dword, of at most 8 · 2 · 255.
+                let mut bytes = [0u64; GROUP / 2];
+                for line in &self.weights[steps * sub..steps * (sub + 1)] {
+                    for (sum, eight) in bytes.iter_mut().zip(line) {
+                        *sum += (eight & 0x00ff_00ff_00ff_00ff) + ((eight >> 8) & 0x00ff_00ff_00ff_00ff);
+                    }
+                }
+                let scales = self.sub[sub & 15].as_chunks::<2>().0;
+                for ((sums, bytes), scales) in sums.as_chunks_mut::<2>().0.iter_mut().zip(bytes).zip(scales) {
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        let bytes = (bytes >> (32 * i)) as u32;
+                        *sum += ((bytes & 0xffff) + (bytes >> 16)) * scales[i].cast_unsigned();
+                    }
+                }
+            }
+            most = sums.into_iter().fold(most, u32::max);
+        }
+        // An activation's h or l is at most 128 in magnitude.
+        self.within = most <= (1 << 24) / 128;
     }
 }

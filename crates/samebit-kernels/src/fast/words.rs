@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 
 use super::activations::{QuantizedChunk, WordPlanes};
-use super::dot::{Outputs, accumulate, by_shape, fetch, finish256};
+use super::dot::{Outputs, accumulate, by_shape, fetch, finish256, floats};
 use super::kernel::{Kernel, Takes};
 use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
@@ -116,9 +116,7 @@ fn blocks32<V: WordDot, const G: usize, const VECS: usize, const T: usize, const
     let none = v.splat_i(0);
     let mut t = [[v.splat(0.0); VECS]; T];
     for block in 0..tiles[0].blocks.min(8) {
-        if T == 1 {
-            fetch(v, &ahead, bytes, block, 8);
-        }
+        fetch(v, &ahead, bytes, block, 8);
         let mut sums = [[v.splat_i(0); VECS]; T];
         for (x, sums) in x.iter().zip(&mut sums) {
             *sums = [v.splat_i(-tiles[0].bias * x.sums[block]); VECS];
@@ -181,8 +179,8 @@ fn blocks256<
     let mut sums = [[[v.splat_i(0); VECS]; T]; 2];
     for sub in 0..64 / STEPS {
         let mut scale = [bias; VECS];
+        fetch(v, &ahead, bytes, sub, 64 / STEPS);
         if T == 1 {
-            fetch(v, &ahead, bytes, sub, 64 / STEPS);
             for (i, scale) in scale.iter_mut().enumerate() {
                 *scale = scales(v, &tiles[i / V::PARTS], sub, i % V::PARTS);
             }
@@ -213,5 +211,5 @@ fn blocks256<
             }
         }
     }
-    finish256::<V, _, G, VECS, T, STEPS, MINIMUMS>(v, tiles, &x, &sums, y);
+    finish256::<V, _, G, VECS, T, STEPS, MINIMUMS>(v, tiles, &x, &floats(v, &sums), y);
 }

@@ -5,7 +5,7 @@ mod neon;
 
 use crate::fast::dot::{Chunk, PlaneSums};
 use crate::fast::kernel::{ByBytes, Unit};
-use crate::fast::pairs::planes_by_pairs;
+use crate::fast::pairs::plane_by_pairs;
 use crate::fast::small::BySmall;
 use crate::fast::tile::Tile;
 use crate::fast::words::ByWords;
@@ -29,14 +29,14 @@ impl Unit for DotProd {
 
 impl PlaneSums for I8mm {
     #[inline(always)]
-    fn planes<const G: usize, const VECS: usize, const T: usize, const STEPS: usize>(
+    fn plane<const G: usize, const VECS: usize, const T: usize, const STEPS: usize, const HIGH: bool>(
         self,
         tiles: &[Tile; G],
         x: &[&Chunk; T],
         step: usize,
-        start: [[i32; T]; 2],
-    ) -> [[[<Self as Vector>::I; VECS]; T]; 2] {
-        planes_by_pairs::<Self, G, VECS, T, STEPS>(self, tiles, x, step, start)
+        start: [[<Self as Vector>::I; VECS]; T],
+    ) -> [[<Self as Vector>::I; VECS]; T] {
+        plane_by_pairs::<Self, G, VECS, T, STEPS, HIGH>(self, tiles, x, step, start)
     }
 }
 

@@ -155,6 +155,7 @@ eight_lanes!(AvxVnni, |acc, w, x| _mm256_dpwssd_avx_epi32(acc, w, x));
 
 impl ByteDot for AvxVnni {
     const SIGNED: bool = false;
+    const DEAR_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn dot_bytes(self, acc: __m256i, w: __m256i, x: __m256i) -> __m256i {

@@ -1,6 +1,7 @@
 //! AVX-512: sixteen lanes; with VNNI also the dot product of bytes.
 #![allow(unsafe_code)]
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
@@ -146,15 +147,41 @@ macro_rules! sixteen_lanes {
 }
 
 sixteen_lanes!(Avx512, |acc, w, x| _mm512_add_epi32(acc, _mm512_madd_epi16(w, x)));
-sixteen_lanes!(Avx512Vnni, |acc, w, x| _mm512_dpwssd_epi32(acc, w, x));
+sixteen_lanes!(Avx512Vnni, dpwssd);
+
+/// Each lane plus the dot product of two words. Not the intrinsic, of which the compiler makes two instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn dpwssd(mut acc: __m512i, w: __m512i, x: __m512i) -> __m512i {
+    // SAFETY: the instruction is there, by the function's feature, and touches no memory.
+    unsafe {
+        asm!("vpdpwssd {acc}, {w}, {x}", acc = inout(zmm_reg) acc, w = in(zmm_reg) w, x = in(zmm_reg) x,
+             options(pure, nomem, nostack, preserves_flags));
+    }
+    acc
+}
+
+/// Each lane plus the dot product of four bytes, unsigned and signed. Not the intrinsic: the compiler would put one row's
+/// products after another's, so that their sums wait for each other.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn dpbusd(mut acc: __m512i, w: __m512i, x: __m512i) -> __m512i {
+    // SAFETY: the instruction is there, by the function's feature, and touches no memory.
+    unsafe {
+        asm!("vpdpbusd {acc}, {w}, {x}", acc = inout(zmm_reg) acc, w = in(zmm_reg) w, x = in(zmm_reg) x,
+             options(nomem, nostack, preserves_flags));
+    }
+    acc
+}
 
 impl ByteDot for Avx512Vnni {
     const SIGNED: bool = false;
+    const DEAR_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn dot_bytes(self, acc: __m512i, w: __m512i, x: __m512i) -> __m512i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
-        unsafe { _mm512_dpbusd_epi32(acc, w, x) }
+        unsafe { dpbusd(acc, w, x) }
     }
 }
 
