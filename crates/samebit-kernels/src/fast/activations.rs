@@ -50,6 +50,8 @@ pub(crate) struct QuantizedChunk<P> {
     pub high_sums: [i32; CHUNK / 16],
     /// Σ l likewise.
     pub low_sums: [i32; CHUNK / 16],
+    /// Σ h², then Σ l², over 16 elements.
+    pub squares: [[f32; CHUNK / 16]; 2],
     /// The sums of h, then of l, over 16 elements: in pairs of words, as minimums take them.
     pub pairs: [[i32; CHUNK / 32]; 2],
     /// The same over 32 elements.
@@ -77,6 +79,7 @@ impl<P: Planes> Default for QuantizedChunk<P> {
             float_sums: [0.0; 8],
             high_sums: [0; 16],
             low_sums: [0; 16],
+            squares: [[0.0; 16]; 2],
             pairs: [[0; 8]; 2],
             wide_pairs: [[0; 4]; 2],
         }
@@ -158,6 +161,10 @@ fn quantize_chunk<P: Planes>(x: &[f32; CHUNK], out: &mut QuantizedChunk<P>) -> O
         let low: i32 = a.iter().map(|&a| i32::from(a as i8)).sum();
         out.low_sums[block] = low;
         out.high_sums[block] = (whole - low) >> 8;
+        let squares: i32 = a.iter().map(|&a| high(a) * high(a)).sum();
+        out.squares[0][block] = squares as f32;
+        let squares: i32 = a.iter().map(|&a| i32::from(a as i8) * i32::from(a as i8)).sum();
+        out.squares[1][block] = squares as f32;
     }
     for block in 0..CHUNK / 32 {
         let sum = |i: usize| 256 * out.high_sums[i] + out.low_sums[i];

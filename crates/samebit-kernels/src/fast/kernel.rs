@@ -9,6 +9,7 @@ use samebit_numerics::blocks::{Family, Format};
 use super::MANY;
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
 use super::dot::{self, Outputs, PlaneSums};
+use super::dot256::square;
 use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
 use crate::vector::Vector;
@@ -106,15 +107,16 @@ impl<V: PlaneSums> Kernel for ByBytes<V> {
     }
 
     #[inline(always)]
-    fn finish<const SHAPE: usize>(_: V, tile: &mut Tile, rows: usize) {
+    fn finish<const SHAPE: usize>(v: V, tile: &mut Tile, rows: usize) {
         // What is found out pays with many rows.
-        tile.within = false;
+        (tile.within, tile.squares) = (false, [f32::INFINITY; 16]);
         if V::DEAR_PRODUCTS && rows >= MANY {
             match const { SHAPES[SHAPE] } {
                 Shape::Block256 { sub, minimums: true } => tile.bound(sub / 4),
-                // Of these only Q3_K's are small.
-                Shape::Block256 { .. } => tile.within = tile.largest <= 7,
-                Shape::Block32 { .. } => {}
+                Shape::Block256 { sub: 16, .. } if tile.largest > 7 => square(v, tile),
+                // Q3_K's are small.
+                Shape::Block256 { sub: 16, .. } => tile.within = true,
+                _ => {}
             }
         }
     }

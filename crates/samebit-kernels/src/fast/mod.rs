@@ -9,6 +9,7 @@ pub(crate) mod activations;
 pub(crate) mod attention;
 pub(crate) mod chains;
 pub(crate) mod dot;
+pub(crate) mod dot256;
 #[cfg(test)]
 mod emulated;
 pub(crate) mod floats;

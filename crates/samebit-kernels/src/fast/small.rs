@@ -7,7 +7,8 @@
 use core::marker::PhantomData;
 
 use super::activations::BytePlanes;
-use super::dot::{Chunk, Outputs, fetch, finish256, floats, four, minimums};
+use super::dot::{Chunk, Outputs, fetch, four};
+use super::dot256::{finish256, floats, minimums};
 use super::kernel::{Kernel, Takes};
 use super::tile::{SHAPES, Tile};
 use crate::table::Activations;

@@ -25,6 +25,10 @@ pub(crate) struct Tile {
     pub(crate) offset: [[f32; GROUP]; CHUNK / 32],
     /// Integer scales of the sub-blocks, of 16 or of 32 elements.
     pub(crate) sub: [[i32; GROUP]; CHUNK / 16],
+    /// The same as words, each below a zero word.
+    pub(crate) sub_words: [[i16; 2 * GROUP]; CHUNK / 16],
+    /// The largest of any row's sum of squared weights, of each sub-block of 16.
+    pub(crate) squares: [f32; CHUNK / 16],
     /// Integer minimums of pairs of sub-blocks.
     pub(crate) min: [[i16; 2 * GROUP]; CHUNK / 32],
     /// Pairs of words that [`words`](super::words) makes of the weights, in 256-element blocks without the bias and times
@@ -75,6 +79,8 @@ impl Tile {
             scale: [[0.0; GROUP]; CHUNK / 32],
             offset: [[0.0; GROUP]; CHUNK / 32],
             sub: [[0; GROUP]; CHUNK / 16],
+            sub_words: [[0; 2 * GROUP]; CHUNK / 16],
+            squares: [f32::INFINITY; CHUNK / 16],
             min: [[0; 2 * GROUP]; CHUNK / 32],
             words: [[[0; GROUP]; 2]; CHUNK / 4],
         }

@@ -7,7 +7,8 @@
 use core::marker::PhantomData;
 
 use super::activations::{QuantizedChunk, WordPlanes};
-use super::dot::{Outputs, accumulate, by_shape, fetch, finish256, floats};
+use super::dot::{Outputs, accumulate, by_shape, fetch};
+use super::dot256::{finish256, floats};
 use super::kernel::{Kernel, Takes};
 use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
