@@ -68,7 +68,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads a model; its matrices stay in the file until [`Engine::prepare`] or the first sequence.
+    /// Loads a model; its matrices stay in the file until [`Engine::prepare`] or the second pass.
     ///
     /// # Errors
     /// A file that is no model which can run here.
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// Puts the weights into the form that the instruction set wants, where it wants another than the file's, on all threads.
-    /// The first sequence would do it otherwise. Tells `progress` how many bytes of how many are done.
+    /// The first pass does without, and the second would do it otherwise. Tells `progress` how many bytes of how many are done.
     pub fn prepare(&self, progress: &mut dyn FnMut(usize, usize)) {
         let wanted = match self.options.numerics {
             Numerics::F64 => false,

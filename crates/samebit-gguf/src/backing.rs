@@ -16,11 +16,14 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
-    /// Gives the whole pages of a range back to the system; they are read from the file anew when they are needed.
+    /// Gives the pages of a range back to the system; they are read from the file anew when they are needed.
     #[cfg(target_os = "linux")]
     #[allow(unsafe_code, reason = "the system is told that pages may go")]
     pub(crate) fn release(&self, start: usize, len: usize) {
         if let Backing::Mapped(map) = self {
+            // Reading a page maps those around it too: also such as were given back before.
+            let around = start.min(1 << 16);
+            let (start, len) = (start - around, len + around);
             // SAFETY: the mapping is of a file, shared and read-only: its pages come back with the same bytes.
             // A refusal means only that more memory stays in use.
             let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len) };

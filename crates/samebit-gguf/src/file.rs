@@ -59,6 +59,8 @@ impl Shard {
     fn read(name: Arc<str>, bytes: Backing) -> Result<(Shard, Header), GgufError> {
         let header = parse::header(&bytes, bytes.len() as u64, &name);
         let header = header.map_err(|kind| GgufError::reading(&name, kind))?;
+        // All of the header was copied out.
+        bytes.release(0, header.data_start.min(bytes.len() as u64) as usize);
         Ok((Shard { name, bytes, data_start: header.data_start }, header))
     }
 

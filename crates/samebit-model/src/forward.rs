@@ -113,12 +113,9 @@ pub(crate) struct Room<R> {
 
 impl<R: Real> Runner<R> {
     /// A runner of `model` by `table` on `pool`, for contexts of up to `context` positions (which chooses LongRoPE's
-    /// factors, where a model has them). Where the table wants packed weights and the model has none yet, they are made.
+    /// factors, where a model has them).
     pub fn new(model: Arc<Model>, table: Table<R>, pool: Pool, context: usize) -> Self {
         let ropes = float_env::with_default(|| Ropes::new(&model, context));
-        if table.fast.is_some() {
-            model.pack(&pool, &mut |_, _| {});
-        }
         Self { model, table, pool, ropes, room: Room::default() }
     }
 
@@ -146,6 +143,9 @@ impl<R: Real> Runner<R> {
     ) -> Result<Vec<R>, ForwardError> {
         if rows.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.table.fast.is_some() {
+            self.model.begin_pass(&self.pool);
         }
         let mut room = core::mem::take(&mut self.room);
         let logits = float_env::with_default(|| self.pass(rows, caches, wanted, tap, &mut room));
@@ -337,8 +337,7 @@ impl<R: Real> Runner<R> {
         let cols = linears[0].0.weight.cols();
         let formats = linears.map(|(linear, _)| linear.weight.format());
         let packed = linears.map(|(linear, index)| self.model.packed(&linear.weight, index));
-        let fast = self.table.fast.filter(|_| packed.iter().all(Option::is_some));
-        let ready = match &fast {
+        let ready = match &self.table.fast {
             Some(fast) => fast.activations(&self.pool, x, cols, &formats, R::is_finite, activations),
             None => self.table.activations(x, rows.len(), cols, &formats, activations),
         };
@@ -360,12 +359,13 @@ impl<R: Real> Runner<R> {
         });
         let grids = outputs.each_mut().map(|(output, width)| Grid::new(output, *width));
         self.pool.columns(grids, UNIT, |which, mut out| {
-            let finite = match (&fast, &packed[which]) {
-                (Some(fast), Some(matrix)) => fast.product(matrix, activations, biases[which], &mut out),
-                _ => {
-                    let (linear, index) = linears[which];
-                    self.product(&linear.weight.matrix(self.model.gguf(), index), activations, biases[which], &mut out)
-                }
+            let (linear, index) = linears[which];
+            let in_file = || linear.weight.matrix(self.model.gguf(), index);
+            let (bias, out) = (biases[which], &mut out);
+            let finite = match (&self.table.fast, &packed[which]) {
+                (Some(fast), Some(matrix)) => fast.product(matrix, activations, bias, out),
+                (Some(fast), None) => fast.product_of_file(&in_file(), activations, bias, out),
+                (None, _) => self.product(&in_file(), activations, bias, out),
             };
             if !finite {
                 broken.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! A model: a file, its configuration, and its tensors.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use samebit_gguf::Gguf;
 use samebit_kernels::{PackedMatrix, Pool, float_env};
@@ -17,6 +18,8 @@ pub struct Model {
     config: Config,
     weights: Weights,
     packed: OnceLock<PackedWeights>,
+    /// Whether a pass has begun.
+    used: AtomicBool,
 }
 
 impl Model {
@@ -28,7 +31,7 @@ impl Model {
         float_env::with_default(|| {
             let config = Config::from_metadata(gguf.metadata())?;
             let weights = Weights::load(&gguf, &config)?;
-            Ok(Self { gguf, config, weights, packed: OnceLock::new() })
+            Ok(Self { gguf, config, weights, packed: OnceLock::new(), used: AtomicBool::new(false) })
         })
     }
 
@@ -54,6 +57,14 @@ impl Model {
             let (matrices, len) = (self.weights.matrices(), self.weights.packed_bytes);
             PackedWeights::new(&self.gguf, &matrices, len, pool, progress)
         });
+    }
+
+    /// To be called before each pass that likes its weights packed. The first does without: packing what is used once takes
+    /// longer than it saves, and the first token waits for it. The second shows that it is worth it.
+    pub(crate) fn begin_pass(&self, pool: &Pool) {
+        if self.used.swap(true, Ordering::Relaxed) {
+            self.pack(pool, &mut |_, _| {});
+        }
     }
 
     /// A packed matrix of a weight's stack, once the model is packed.

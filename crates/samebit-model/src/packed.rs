@@ -12,7 +12,7 @@ use samebit_numerics::ops::matmul::Matrix;
 use crate::weights::Weight;
 
 /// Packed bytes of a unit of work, about.
-const UNIT: usize = 1 << 18;
+const UNIT: usize = 1 << 17;
 
 /// Memory for weights: whole pages from the system where it has them, so that large ones can be had.
 enum Memory {
@@ -60,7 +60,7 @@ impl std::fmt::Debug for PackedWeights {
 }
 
 /// Units between which the file's pages are given back.
-const WINDOW: usize = 32;
+const WINDOW: usize = 16;
 
 /// Some groups of a matrix on their way.
 struct Unit<'a> {
@@ -79,6 +79,8 @@ impl PackedWeights {
         pool: &Pool,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Self {
+        // What an earlier pass read of the file goes first, so that there are never two copies.
+        weights.iter().for_each(|weight| gguf.release(weight.info(), 0..usize::MAX));
         let mut memory = Memory::new(len);
         let mut rest = memory.bytes_mut();
         let mut done = 0;

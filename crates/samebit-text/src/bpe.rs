@@ -4,12 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use samebit_gguf::Strings;
+
 use crate::alphabet;
 use crate::error::TextError;
+use crate::ids::Ids;
 use crate::merge::{Merge, Row};
 use crate::pretokenizer::PreTokenizer;
 use crate::pretokenizer::table::{Spec, Spelling};
-use crate::special::Ids;
 use crate::spm;
 use crate::unicode;
 
@@ -40,14 +42,14 @@ impl Bpe {
     ///
     /// # Errors
     /// A merge is not two texts with a space between them.
-    pub(crate) fn new(spec: &'static Spec, merges: &[Vec<u8>], ids: &Ids) -> Result<Self, TextError> {
+    pub(crate) fn new(spec: &'static Spec, merges: &Strings, ids: &Ids) -> Result<Self, TextError> {
         let mut bpe = Bpe {
             pre: PreTokenizer::new(spec),
             spec,
             merges: HashMap::with_capacity(merges.len()),
-            others: Ids::new(),
+            others: Ids::with_capacity(0),
             tokens: ids.len() as u32, // at most 2^30, checked with the vocabulary
-            longest: ids.keys().map(|text| text.len()).max().unwrap_or(0),
+            longest: ids.texts().iter().map(<[u8]>::len).max().unwrap_or(0),
             letters: Vec::new(),
             bytes: (0..=255).map(|byte| byte_token(spec.spelling, byte, ids)).collect(),
         };
@@ -72,12 +74,10 @@ impl Bpe {
     }
 
     fn intern(&mut self, text: &[u8], ids: &Ids) -> Symbol {
-        if let Some(&symbol) = ids.get(text).or_else(|| self.others.get(text)) {
-            return symbol;
-        }
-        let symbol = self.tokens + self.others.len() as u32;
-        self.others.insert(text.into(), symbol);
-        symbol
+        ids.get(text).unwrap_or_else(|| {
+            let (Ok(other) | Err(other)) = self.others.insert(text);
+            self.tokens + other
+        })
     }
 
     /// Appends the tokens of `text`, which holds no special tokens.
@@ -108,7 +108,7 @@ impl Bpe {
     /// The token that a piece is as a whole, where that goes before merges.
     fn whole(&self, spelt: &[u8], ids: &Ids) -> Option<u32> {
         let first = self.spec.ignore_merges || self.spec.whole_line_feeds && spelt.iter().all(|&byte| byte == b'\n');
-        (first && spelt.len() <= self.longest).then(|| ids.get(spelt).copied()).flatten()
+        (first && spelt.len() <= self.longest).then(|| ids.get(spelt)).flatten()
     }
 
     fn encode_piece(&self, spelt: &[u8], ids: &Ids, out: &mut Vec<u32>) {
@@ -134,7 +134,8 @@ impl Bpe {
 
     /// The symbol of one character.
     fn symbol(&self, character: &[u8], ids: &Ids) -> Symbol {
-        ids.get(character).or_else(|| self.others.get(character)).copied().unwrap_or(UNKNOWN)
+        let other = || self.others.get(character).map(|other| self.tokens + other);
+        ids.get(character).or_else(other).unwrap_or(UNKNOWN)
     }
 }
 
@@ -149,7 +150,7 @@ fn pair(merge: &[u8]) -> Option<(&[u8], &[u8])> {
 /// printable ASCII has one; the rest is dropped, as llama.cpp drops it.
 fn byte_token(spelling: Spelling, byte: u8, ids: &Ids) -> Option<u32> {
     match spelling {
-        Spelling::Bytes => ids.get(&[byte][..]).copied(),
-        Spelling::Plain => ids.get(format!("<0x{byte:02X}>").as_bytes()).copied(),
+        Spelling::Bytes => ids.get(&[byte]),
+        Spelling::Plain => ids.get(format!("<0x{byte:02X}>").as_bytes()),
     }
 }

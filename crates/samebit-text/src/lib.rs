@@ -23,6 +23,7 @@ mod alphabet;
 mod bpe;
 mod detokenize;
 mod error;
+mod ids;
 mod merge;
 mod partition;
 mod pretokenizer;

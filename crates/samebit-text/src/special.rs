@@ -4,12 +4,10 @@
 //! Files state some of it; the rest goes by tokens' texts, with llama.cpp's lists. Where a list has several
 //! texts and the vocabulary several of them, the first in the list gets the role.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use crate::ids::Ids;
 use crate::vocab::{SpecialIds, TokenType, Vocab};
-
-/// A token's id by its text.
-pub(crate) type Ids = HashMap<Box<[u8]>, u32>;
 
 /// How a token takes part in cutting and printing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +170,7 @@ fn stated(vocab: &Vocab, defaults: DefaultIds) -> SpecialIds {
 }
 
 fn find(ids: &Ids, text: &str) -> Option<u32> {
-    ids.get(text.as_bytes()).copied()
+    ids.get(text.as_bytes())
 }
 
 impl Roles {

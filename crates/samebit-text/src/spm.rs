@@ -3,8 +3,8 @@
 
 use std::cmp::Ordering;
 
+use crate::ids::Ids;
 use crate::merge::{Merge, Row};
-use crate::special::Ids;
 use crate::unicode;
 
 /// What stands for a space in tokens: U+2581.
@@ -51,12 +51,12 @@ pub(crate) struct Spm {
 impl Spm {
     /// `unknown` stands for bytes without a token.
     pub(crate) fn new(scores: Vec<f32>, ids: &Ids, unknown: Option<u32>) -> Self {
-        let longest = ids.keys().map(|text| text.len()).max().unwrap_or(0);
+        let longest = ids.texts().iter().map(<[u8]>::len).max().unwrap_or(0);
         let byte = |byte: u8| {
             let by_name = ids.get(format!("<0x{byte:02X}>").as_bytes());
-            by_name.or_else(|| ids.get(&[byte][..])).copied().or(unknown)
+            by_name.or_else(|| ids.get(&[byte])).or(unknown)
         };
-        Spm { scores, longest, bytes: (0..=255).map(byte).collect(), neighbours: Neighbours::of(ids.keys()) }
+        Spm { scores, longest, bytes: (0..=255).map(byte).collect(), neighbours: Neighbours::of(ids.texts().iter()) }
     }
 
     /// Appends the tokens of `text`, which holds no special tokens. Bytes that are not UTF-8 are kept.
@@ -75,13 +75,13 @@ impl Spm {
             let len = claimed_len(text, at)?;
             let character = &text[at..at + len];
             at += len;
-            Some((ids.get(character).copied().unwrap_or(UNKNOWN), len))
+            Some((ids.get(character).unwrap_or(UNKNOWN), len))
         }));
         row.merge_all(|pair| {
             if pair.len > self.longest {
                 return None;
             }
-            let &into = ids.get(&text[pair.start..pair.start + pair.len])?;
+            let into = ids.get(&text[pair.start..pair.start + pair.len])?;
             let score = self.scores.get(into as usize).copied().unwrap_or(0.0);
             Some(Merge { key: Score(score), into })
         });
@@ -106,7 +106,7 @@ struct Neighbours {
 const UNITS: usize = 257;
 
 impl Neighbours {
-    fn of<'a>(tokens: impl Iterator<Item = &'a Box<[u8]>>) -> Self {
+    fn of<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut seen = vec![0; (UNITS * UNITS).div_ceil(64)];
         for token in tokens {
             let (mut at, mut before) = (0, None);
@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn texts_are_cut_where_no_token_reaches_across() {
-        let tokens: [Box<[u8]>; 3] = ["\u{2581}a".as_bytes().into(), (*b"ab").into(), (*b"\xe3\x81\x82").into()];
-        let neighbours = Neighbours::of(tokens.iter());
+        let tokens = ["\u{2581}a".as_bytes(), b"ab", b"\xe3\x81\x82"];
+        let neighbours = Neighbours::of(tokens.into_iter());
         let text = escape_spaces("ab ab\u{3042}\u{3042}a".as_bytes());
         let cuts = std::iter::successors(Some(0), |&start| neighbours.next_cut(&text, start));
         assert_eq!(cuts.collect::<Vec<_>>(), [0, 2, 7, 10, 13, 14]);

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use samebit_gguf::Metadata;
+use samebit_gguf::{Metadata, Strings};
 
 use crate::alphabet;
 use crate::bpe::Bpe;
 use crate::detokenize;
 use crate::error::TextError;
+use crate::ids::Ids;
 use crate::partition::{Fragment, Partition, Sought};
 use crate::pretokenizer::table::{self, Spec};
-use crate::special::{self, Attributes, DefaultIds, Ids};
+use crate::special::{self, Attributes, DefaultIds};
 use crate::spm::{self, Spm};
 use crate::vocab::{SpecialIds, TokenType, Vocab};
 
@@ -128,17 +129,17 @@ impl Tokenizer {
     pub fn new(mut vocab: Vocab) -> Result<Self, TextError> {
         vocab.check()?;
         let defaults = defaults(&vocab)?;
-        let ids = name_tokens(&mut vocab.tokens)?;
+        let ids = name_tokens(&vocab.tokens)?;
         let roles = special::resolve(&vocab, &ids, defaults.ids);
         let escape_spaces = defaults.pre.is_none_or(|spec| spec.escape_spaces);
         let force_bos = defaults.pre.is_some_and(|spec| spec.force_bos);
         let kind = match defaults.pre {
-            Some(spec) => Kind::Bpe(Bpe::new(spec, merges(&vocab)?, &ids)?),
+            Some(spec) => Kind::Bpe(Bpe::new(spec, &merges(&mut vocab)?, &ids)?),
             None => Kind::Spm(Spm::new(std::mem::take(&mut vocab.scores), &ids, roles.ids.unknown)),
         };
         Ok(Tokenizer {
-            texts: printed(&vocab.tokens, &roles.attributes, escape_spaces),
-            partition: Partition::new(sought(&vocab.tokens, &roles.attributes)),
+            texts: printed(ids.texts(), &roles.attributes, escape_spaces),
+            partition: Partition::new(sought(ids.texts(), &roles.attributes)),
             kind,
             ids,
             attributes: roles.attributes,
@@ -230,7 +231,7 @@ impl Tokenizer {
     /// The id of the token whose text in the file is exactly this (U+2581 for spaces, GPT-2's letters for bytes).
     #[must_use]
     pub fn id_of(&self, text: &str) -> Option<u32> {
-        self.ids.get(text.as_bytes()).copied()
+        self.ids.get(text.as_bytes())
     }
 
     /// What a token is for, as the file says.
@@ -311,33 +312,32 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 /// Ids by text. A token without a text gets a name, so that no search finds it everywhere.
-fn name_tokens(tokens: &mut [Vec<u8>]) -> Result<Ids, TextError> {
+fn name_tokens(tokens: &Strings) -> Result<Ids, TextError> {
     let mut ids = Ids::with_capacity(tokens.len());
-    for (id, text) in (0..).zip(tokens) {
-        if text.is_empty() {
-            *text = format!("[EMPTY_{id}]").into_bytes();
-        }
-        if let Some(first) = ids.insert(text.as_slice().into(), id) {
-            return Err(TextError::DuplicateToken { first, second: id });
-        }
+    for (id, text) in (0..).zip(tokens.iter()) {
+        let inserted = match text {
+            b"" => ids.insert(format!("[EMPTY_{id}]").as_bytes()),
+            text => ids.insert(text),
+        };
+        inserted.map_err(|first| TextError::DuplicateToken { first, second: id })?;
     }
     Ok(ids)
 }
 
 /// The merges, which one vocabulary in the field does without.
-fn merges(vocab: &Vocab) -> Result<&[Vec<u8>], TextError> {
-    match &vocab.merges {
+fn merges(vocab: &mut Vocab) -> Result<Strings, TextError> {
+    match vocab.merges.take() {
         Some(merges) => Ok(merges),
-        None if vocab.pre == "kimi-k2" => Ok(&[]),
+        None if vocab.pre == "kimi-k2" => Ok(Strings::new()),
         None => Err(TextError::NoMerges),
     }
 }
 
-fn sought(tokens: &[Vec<u8>], attributes: &[Attributes]) -> Vec<Sought> {
+fn sought(tokens: &Strings, attributes: &[Attributes]) -> Vec<Sought> {
     let all = (0..).zip(tokens.iter().zip(attributes));
-    let sought = |(id, (text, attributes)): (u32, (&Vec<u8>, &Attributes))| Sought {
+    let sought = |(id, (text, attributes)): (u32, (&[u8], &Attributes))| Sought {
         id,
-        text: text.as_slice().into(),
+        text: text.into(),
         only_parsed: attributes.is_special(),
         strip_left: attributes.strip_left,
         strip_right: attributes.strip_right,
@@ -346,7 +346,7 @@ fn sought(tokens: &[Vec<u8>], attributes: &[Attributes]) -> Vec<Sought> {
 }
 
 /// What each token prints as.
-fn printed(tokens: &[Vec<u8>], attributes: &[Attributes], escape_spaces: bool) -> Texts {
+fn printed(tokens: &Strings, attributes: &[Attributes], escape_spaces: bool) -> Texts {
     let mut texts = Texts { bytes: Vec::new(), ends: Vec::with_capacity(tokens.len()) };
     for (text, attributes) in tokens.iter().zip(attributes) {
         match attributes.kind {

@@ -76,13 +76,13 @@ pub struct Vocab {
     /// `general.name`; a few rules go by it.
     pub name: String,
     /// `tokenizer.ggml.tokens`: each token's text, in the model's own spelling (byte alphabet, U+2581 …).
-    pub tokens: Vec<Vec<u8>>,
+    pub tokens: Strings,
     /// `tokenizer.ggml.scores`; empty, or at least one per token.
     pub scores: Vec<f32>,
     /// `tokenizer.ggml.token_type`; empty (all are normal), or at least one per token.
     pub types: Vec<TokenType>,
     /// `tokenizer.ggml.merges`, best first, each two pieces with a space between; `None` without the key.
-    pub merges: Option<Vec<Vec<u8>>>,
+    pub merges: Option<Strings>,
     /// The ids that `tokenizer.ggml.*_token_id` give; `None` where the file says nothing.
     pub ids: SpecialIds,
     /// `tokenizer.ggml.add_bos_token`.
@@ -119,10 +119,10 @@ impl Vocab {
             model: model.to_owned(),
             pre: metadata.str("tokenizer.ggml.pre")?.unwrap_or_default().to_owned(),
             name: String::from_utf8_lossy(metadata.bytes("general.name")?.unwrap_or_default()).into_owned(),
-            tokens: owned(tokens),
+            tokens: tokens.clone(),
             scores: scores(metadata)?,
             types: types.iter().map(|&number| TokenType::from_number(number)).collect(),
-            merges: metadata.array_str("tokenizer.ggml.merges")?.map(owned),
+            merges: metadata.array_str("tokenizer.ggml.merges")?.cloned(),
             ids: stated_ids(metadata)?,
             add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?,
             add_eos: metadata.bool("tokenizer.ggml.add_eos_token")?,
@@ -144,7 +144,7 @@ impl Vocab {
         if tokens > MAX_TOKENS {
             return Err(TextError::TooLarge(format!("{tokens} tokens")));
         }
-        let bytes: usize = self.tokens.iter().map(Vec::len).sum();
+        let bytes = self.tokens.total_bytes();
         if bytes > MAX_TEXT_BYTES {
             return Err(TextError::TooLarge(format!("{bytes} bytes of text")));
         }
@@ -163,10 +163,6 @@ impl Vocab {
     pub(crate) fn token_type(&self, id: usize) -> TokenType {
         self.types.get(id).copied().unwrap_or(TokenType::Normal)
     }
-}
-
-fn owned(strings: &Strings) -> Vec<Vec<u8>> {
-    strings.iter().map(<[u8]>::to_vec).collect()
 }
 
 /// Scores, which some converters store as integers.

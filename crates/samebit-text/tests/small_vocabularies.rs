@@ -9,8 +9,8 @@ const PLAIN: EncodeOptions = EncodeOptions { add_special: false, parse_special: 
 const SPECIAL: EncodeOptions = EncodeOptions { add_special: true, parse_special: true };
 const SHOWN: DecodeOptions = DecodeOptions { remove_special: false, unparse_special: true, clean_spaces: false };
 
-fn tokens(texts: &[&str]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+fn tokens(texts: &[&str]) -> Strings {
+    texts.iter().collect()
 }
 
 /// A BPE vocabulary of these tokens and merges; the token `<e>` is a control token, `{u}` is user-defined.
@@ -34,9 +34,9 @@ fn bpe(pre: &str, texts: &[&str], merges: &[&str]) -> Vocab {
 fn spm(texts: &[&str]) -> Vocab {
     let mut vocab = Vocab { model: "llama".to_owned(), tokens: tokens(&["<unk>", "<s>", "</s>"]), ..Vocab::default() };
     vocab.types = vec![TokenType::Unknown, TokenType::Control, TokenType::Control];
-    vocab.tokens.extend((0..=255).map(|byte| format!("<0x{byte:02X}>").into_bytes()));
+    (0..=255).for_each(|byte| vocab.tokens.push(format!("<0x{byte:02X}>")));
     vocab.types.resize(259, TokenType::Byte);
-    vocab.tokens.extend(tokens(texts));
+    texts.iter().for_each(|text| vocab.tokens.push(text));
     vocab.types.resize(vocab.tokens.len(), TokenType::Normal);
     vocab.scores = (0..vocab.tokens.len()).map(|id| -(id as f32)).collect();
     vocab

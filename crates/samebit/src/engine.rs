@@ -40,7 +40,7 @@ pub(crate) fn isa(name: &str) -> Result<Isa, Failure> {
     Isa::parse(name).map_err(|error| Failure::Usage(format!("--isa: {error}")))
 }
 
-/// Loads the model's weights.
+/// Loads the model; its matrices stay in the file until [`prepare`] or the second pass.
 /// The tokenizer, made from the same file, must have a text for every token that the model can choose.
 pub(crate) fn load(
     gguf: Gguf,
@@ -61,9 +61,13 @@ pub(crate) fn load(
             format!("the vocabulary has {texts} tokens but `token_embd.weight` has {rows} rows: the file is damaged");
         return Err(Failure::at(&model.path, what));
     }
+    Ok(engine)
+}
+
+/// Puts the weights into the form that many passes want.
+pub(crate) fn prepare(engine: &Engine, quiet: bool) {
     let mut progress = Progress::new("loading", Unit::Bytes, quiet);
     engine.prepare(&mut |done, total| progress.at(done as u64, total as u64));
-    Ok(engine)
 }
 
 /// One thread per core where the flags do not say.

@@ -28,4 +28,4 @@ pub(crate) mod words;
 const FREE_ORDER: bool = cfg!(feature = "free-order");
 
 /// Rows of activations from which on work that they share pays; fewer wait for the weights, which are then read as they lie.
-const MANY: usize = 12;
+pub(crate) const MANY: usize = 12;

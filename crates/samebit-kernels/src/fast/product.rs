@@ -26,10 +26,10 @@ use crate::vector::{GROUP, Vector};
 const ROWS: usize = 264;
 
 /// Steps of groups for which a chunk of activations is read once.
-const PANEL: usize = 8;
+pub(crate) const PANEL: usize = 8;
 
 /// Groups that any vector unit does together, at most.
-const GROUPS: usize = 2;
+pub(crate) const GROUPS: usize = 2;
 
 /// Groups of float weights that are done together for a single row of activations: chains enough to hide their latency.
 const ALONE: usize = 4;

@@ -4,7 +4,7 @@ use crate::args::{RunArgs, Verbosity};
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
 use crate::{engine, interrupt, model, output, prompt};
-use samebit_engine::{EngineOptions, Event, Finish, Generation, Request, Speculation};
+use samebit_engine::{Engine, EngineOptions, Event, Finish, Generation, Request, Speculation};
 use samebit_text::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -44,6 +44,8 @@ struct ModelRecord {
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Timings {
     load_ms: f64,
+    /// Putting the weights into the form that many passes want, between the first and the second: in none of the other times.
+    prepare_ms: f64,
     prompt_n: usize,
     prompt_ms: f64,
     prompt_per_second: f64,
@@ -78,7 +80,7 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
 
     interrupt::be_orderly();
     let request = Request { max_tokens: most, sampler, stop_tokens: tokenizer.eog_ids(), ignore_eos: args.ignore_eos };
-    let mut answer = Answer::new(&tokenizer, !args.json, verbosity);
+    let mut answer = Answer::new(&engine, &tokenizer, most, !args.json, verbosity);
     let generation = engine
         .generate(&tokens, &request, &mut |event| answer.take(event))
         .map_err(|error| Failure::at(&args.model.path, error))?;
@@ -119,11 +121,17 @@ fn report(args: &RunArgs, generation: &Generation, timings: &Timings, verbosity:
 
 /// Takes tokens as they come: decodes, prints, counts, and says when to stop.
 struct Answer<'a> {
+    engine: &'a Engine,
     tokenizer: &'a Tokenizer,
     decoder: StreamDecoder<'a>,
     text: String,
     streamed: bool,
     progress: Progress,
+    quiet: bool,
+    /// Most tokens to come.
+    most: usize,
+    /// Time that the engine was prepared in.
+    preparing: Option<Duration>,
     /// Why printing failed, if it did.
     failure: Option<Failure>,
     started: Instant,
@@ -133,14 +141,18 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(tokenizer: &'a Tokenizer, streamed: bool, verbosity: Verbosity) -> Self {
+    fn new(engine: &'a Engine, tokenizer: &'a Tokenizer, most: usize, streamed: bool, verbosity: Verbosity) -> Self {
         let now = Instant::now();
         Self {
+            engine,
             tokenizer,
             decoder: StreamDecoder::new(tokenizer),
             text: String::new(),
             streamed,
             progress: Progress::new("prompt", Unit::Tokens, verbosity.quiet),
+            quiet: verbosity.quiet,
+            most,
+            preparing: None,
             failure: None,
             started: now,
             first: None,
@@ -154,7 +166,29 @@ impl<'a> Answer<'a> {
             Event::Prefill { done, total } => self.progress.at(done as u64, total as u64),
             Event::Token(id) => self.token(id),
         }
-        if interrupt::asked() || self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if interrupt::asked() || self.failure.is_some() {
+            return ControlFlow::Break(());
+        }
+        let more = match event {
+            Event::Prefill { done, total } => done < total,
+            Event::Token(id) => self.count < self.most && !self.tokenizer.is_eog(id),
+        };
+        if more && self.preparing.is_none() {
+            self.prepare();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Prepares the engine for more passes: not before the first, so that no first token waits for it. The clocks of prompt
+    /// and answer stand still.
+    fn prepare(&mut self) {
+        let before = Instant::now();
+        engine::prepare(self.engine, self.quiet);
+        let took = before.elapsed();
+        self.preparing = Some(took);
+        self.started += took;
+        self.first = self.first.map(|first| first + took);
+        self.last += took;
     }
 
     fn token(&mut self, id: u32) {
@@ -193,6 +227,7 @@ impl<'a> Answer<'a> {
         let (prompt_time, later) = (first - self.started, self.last.saturating_duration_since(first));
         Ok(Timings {
             load_ms: milliseconds(load),
+            prepare_ms: milliseconds(self.preparing.unwrap_or_default()),
             prompt_n: prompt,
             prompt_ms: milliseconds(prompt_time),
             prompt_per_second: rate(prompt, prompt_time),
@@ -206,7 +241,9 @@ impl<'a> Answer<'a> {
 impl Timings {
     fn line(&self) -> String {
         format!(
-            "prompt {} tokens in {:.0} ms ({:.1}/s); answer {} tokens in {:.0} ms ({:.1}/s)",
+            "load {:.0} ms, {:.0} more after the first pass; prompt {} tokens in {:.0} ms ({:.1}/s); answer {} tokens in {:.0} ms ({:.1}/s)",
+            self.load_ms,
+            self.prepare_ms,
             self.prompt_n,
             self.prompt_ms,
             self.prompt_per_second,

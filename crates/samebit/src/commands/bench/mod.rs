@@ -8,7 +8,7 @@ mod rival;
 mod statistics;
 
 use crate::args::{BenchArgs, Verbosity};
-use crate::engine::{isa, threads};
+use crate::engine::{isa, prepare, threads};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::{Progress, Unit};
@@ -158,6 +158,7 @@ impl Bench<'_> {
         };
         let first = self.threads.first().map_or(1, |&(threads, _)| threads);
         let engine = Engine::load(gguf, &options(first)).map_err(failed)?;
+        prepare(&engine, self.quiet);
         for &(threads, ceiling) in &self.threads {
             let engine = engine.with_options(&options(threads));
             for test in &self.tests {
