@@ -48,7 +48,8 @@ pub(crate) fn trace(
         }
         trace.entries.push(entry(tensor, base, layer, strings, &trace.meta)?);
     }
-    if trace.entries.is_empty() && trace.meta.tokens.is_empty() {
+    let only_tokens = trace.unknown.is_empty() && !trace.meta.tokens.is_empty();
+    if trace.entries.is_empty() && !only_tokens {
         return Err(TraceError::at("", nothing_known(&trace.unknown)));
     }
     trace.sort();

@@ -111,15 +111,6 @@ fn common_positions(trace: &Trace) -> Vec<usize> {
     counts.into_iter().max_by_key(|&(_, count)| count).map(|(positions, _)| positions.to_vec()).unwrap_or_default()
 }
 
-/// Reads a safetensors file; `map` translates names.
-///
-/// # Errors
-/// A file that is damaged or holds no tensor with a known name.
-pub(crate) fn read(path: &Path, map: Option<&BTreeMap<String, String>>) -> Result<Trace, TraceError> {
-    let bytes = std::fs::read(path).map_err(|error| TraceError::file(path, error.to_string()))?;
-    parse(&bytes, map).map_err(|error| error.of(path))
-}
-
 /// The header's length and text.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), TraceError> {
     let bad = |problem: String| TraceError::at("", problem);
@@ -140,7 +131,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), TraceError> {
 /// A trace from the bytes of a safetensors file.
 ///
 /// # Errors
-/// See [`read`].
+/// A file that is damaged or holds no tensor with a known name; `map` translates names.
 pub(crate) fn parse(bytes: &[u8], map: Option<&BTreeMap<String, String>>) -> Result<Trace, TraceError> {
     let (header, data) = split(bytes)?;
     let header: Map<String, Value> = serde_json::from_str(header)

@@ -2,13 +2,22 @@
 //!
 //! Knows models and their forward pass; nothing of terminals, flags or requests.
 
+pub mod align;
 mod assemble;
+pub mod compare;
 mod error;
 mod file;
+pub mod findings;
+pub mod judge;
+pub mod lens;
+mod llamacpp;
 pub mod names;
+mod npy;
 mod numbers;
 pub mod read;
 pub mod record;
+pub mod stats;
+mod tokens;
 pub mod trace;
 
 pub use assemble::NameMap;

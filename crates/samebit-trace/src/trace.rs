@@ -67,6 +67,8 @@ pub enum Values {
         known: Vec<(usize, f32)>,
         /// Sum of all values.
         sum: Option<f64>,
+        /// Half a unit of the last place that was written: a value is known to within this.
+        resolution: f32,
     },
     /// None: the summaries are all there is.
     None,
