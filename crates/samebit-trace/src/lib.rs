@@ -4,6 +4,7 @@
 
 pub mod align;
 mod assemble;
+mod cache;
 pub mod compare;
 mod error;
 mod file;
@@ -17,10 +18,12 @@ mod numbers;
 pub mod read;
 pub mod record;
 pub mod stats;
+pub mod report;
 mod tokens;
 pub mod trace;
 
 pub use assemble::NameMap;
+pub use cache::weights;
 pub use error::TraceError;
 pub use record::{Filter, How, Recorder, Script};
 pub use trace::{Entry, Meta, Summary, Trace, Values};

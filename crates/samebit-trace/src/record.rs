@@ -67,6 +67,10 @@ pub struct Filter {
     pub positions: BTreeSet<usize>,
     /// Only summaries.
     pub summary: bool,
+    /// RoPE's tables too.
+    pub tables: bool,
+    /// The cache's contents too, as they are after the last pass.
+    pub cache: bool,
 }
 
 impl Filter {
@@ -84,6 +88,14 @@ impl Filter {
 pub trait Listener: Tap<f32> + Tap<f64> {
     /// A pass over these positions begins; those of `logits` go on to the output.
     fn begin(&mut self, positions: &[usize], logits: &[usize]);
+
+    /// Whether it wants RoPE's tables and the cache after the last pass.
+    fn wants_state(&self) -> (bool, bool) {
+        (false, false)
+    }
+
+    /// A table or a part of the cache: a row for each position that was run.
+    fn state(&mut self, _name: &str, _layer: Option<usize>, _cols: usize, _values: &[f32]) {}
 }
 
 /// Keeps tensors.
@@ -197,6 +209,15 @@ impl Listener for Recorder {
     fn begin(&mut self, positions: &[usize], logits: &[usize]) {
         (self.positions, self.logits) = (positions.to_vec(), logits.to_vec());
     }
+
+    fn wants_state(&self) -> (bool, bool) {
+        (self.filter.tables, self.filter.cache)
+    }
+
+    fn state(&mut self, name: &str, layer: Option<usize>, cols: usize, values: &[f32]) {
+        self.positions = (0..values.len() / cols.max(1)).collect();
+        self.keep(name, layer, cols, values);
+    }
 }
 
 /// Runs a script with a listener; the tokens of all positions that were run, and those that were generated.
@@ -284,7 +305,30 @@ impl<R: Real> Passes<R> {
                 tokens.push(token);
             }
         }
+        self.state(tokens.len(), listener);
         Ok((tokens, generated))
+    }
+
+    /// Tells tables and cache, where the listener wants them.
+    fn state<L: Listener>(&self, positions: usize, listener: &mut L) {
+        let config = self.runner.model().config();
+        let (tables, cache) = listener.wants_state();
+        if tables {
+            let kinds = [(false, "rope_cos", "rope_sin"), (true, "rope_cos_swa", "rope_sin_swa")];
+            for (windowed, cos, sin) in kinds.into_iter().filter(|(w, ..)| !w || config.rope.window_base.is_some()) {
+                let rows = |pick: fn((&[R], &[R])) -> Vec<f32>| -> Vec<f32> {
+                    (0..positions).flat_map(|position| pick(self.runner.rope(windowed, position))).collect()
+                };
+                listener.state(cos, None, config.rope.dims / 2, &rows(|(cos, _)| narrow(cos)));
+                listener.state(sin, None, config.rope.dims / 2, &rows(|(_, sin)| narrow(sin)));
+            }
+        }
+        let width = config.kv_heads * config.head_dim;
+        for layer in (0..config.layers).filter(|_| cache) {
+            let (keys, values) = crate::cache::contents(&self.cache, layer, positions, config);
+            listener.state("cache_k", Some(layer), width, &keys);
+            listener.state("cache_v", Some(layer), width, &values);
+        }
     }
 
     fn pass<L: Listener + Tap<R>>(
@@ -301,6 +345,10 @@ impl<R: Real> Passes<R> {
         let rows: Vec<Row> = tokens.iter().zip(&positions).map(row).collect();
         Ok(self.runner.run(&rows, std::slice::from_mut(&mut self.cache), wanted, listener)?)
     }
+}
+
+fn narrow<R: Real>(row: &[R]) -> Vec<f32> {
+    row.iter().map(|v| v.to_f32()).collect()
 }
 
 /// The highest logit, the lowest id where several are.

@@ -91,27 +91,58 @@ pub struct Summary {
     pub digest: [u8; 16],
 }
 
+/// Makes a summary of a row that comes in parts.
+#[derive(Debug)]
+pub struct Summing {
+    count: usize,
+    sum: f64,
+    squares: f64,
+    min: f32,
+    max: f32,
+    first: [f32; FIRST],
+    hasher: blake3::Hasher,
+}
+
+impl Default for Summing {
+    fn default() -> Self {
+        let (min, max) = (f32::INFINITY, f32::NEG_INFINITY);
+        Self { count: 0, sum: 0.0, squares: 0.0, min, max, first: [f32::NAN; FIRST], hasher: blake3::Hasher::new() }
+    }
+}
+
+impl Summing {
+    /// Takes the next part.
+    pub fn add(&mut self, row: &[f32]) {
+        let mut bytes = [0u8; 4096];
+        self.first.iter_mut().skip(self.count).zip(row).for_each(|(to, from)| *to = *from);
+        for part in row.chunks(bytes.len() / 4) {
+            for (value, bytes) in part.iter().zip(bytes.chunks_exact_mut(4)) {
+                self.sum += f64::from(*value);
+                self.squares += f64::from(*value) * f64::from(*value);
+                (self.min, self.max) = (self.min.min(*value), self.max.max(*value));
+                bytes.copy_from_slice(&value.to_le_bytes());
+            }
+            self.hasher.update(&bytes[..part.len() * 4]);
+        }
+        self.count += row.len();
+    }
+
+    /// The summary of all parts.
+    pub fn finish(self) -> Summary {
+        let n = self.count.max(1) as f64;
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&self.hasher.finalize().as_bytes()[..16]);
+        let Self { min, max, first, .. } = self;
+        Summary { rms: (self.squares / n).sqrt() as f32, mean: (self.sum / n) as f32, min, max, first, digest }
+    }
+}
+
 impl Summary {
     /// Of a row.
     pub fn of(row: &[f32]) -> Self {
-        let (mut sum, mut squares, mut min, mut max) = (0.0f64, 0.0f64, f32::INFINITY, f32::NEG_INFINITY);
-        let mut hasher = blake3::Hasher::new();
-        let mut bytes = [0u8; 4096];
-        for part in row.chunks(bytes.len() / 4) {
-            for (value, bytes) in part.iter().zip(bytes.chunks_exact_mut(4)) {
-                sum += f64::from(*value);
-                squares += f64::from(*value) * f64::from(*value);
-                (min, max) = (min.min(*value), max.max(*value));
-                bytes.copy_from_slice(&value.to_le_bytes());
-            }
-            hasher.update(&bytes[..part.len() * 4]);
-        }
-        let n = row.len().max(1) as f64;
-        let mut first = [f32::NAN; FIRST];
-        first.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        Self { rms: (squares / n).sqrt() as f32, mean: (sum / n) as f32, min, max, first, digest }
+        let mut summing = Summing::default();
+        summing.add(row);
+        summing.finish()
     }
 }
 

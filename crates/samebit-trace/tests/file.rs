@@ -69,7 +69,7 @@ fn filters_keep_what_they_say() {
         layers: [1].into(),
         names: ["l_out".to_owned(), "Qcur".to_owned(), "result_norm".to_owned()].into(),
         positions: [4].into(),
-        summary: false,
+        ..Filter::default()
     };
     let trace = trace(&model("tiny-llama", "F32"), Numerics::V1, &PROMPT, 0, filter);
     let labels: Vec<_> = trace.entries.iter().map(|e| (e.label(), e.positions.clone())).collect();
