@@ -1,7 +1,7 @@
 //! Which values of two traces belong together: by name, position and element.
 
-use crate::names::Kind;
 use crate::names;
+use crate::names::Kind;
 use crate::trace::{Entry, Summary, Trace, Values};
 
 /// What two tensors of a name have in common.
@@ -137,8 +137,7 @@ fn summaries(a: &Entry, b: &Entry, rows: &[(usize, usize, usize)]) -> Common {
             None => entry.summaries.get(row).copied(),
         }
     };
-    let all: Vec<_> =
-        rows.iter().filter_map(|&(ra, rb, position)| Some((position, of(a, ra)?, of(b, rb)?))).collect();
+    let all: Vec<_> = rows.iter().filter_map(|&(ra, rb, position)| Some((position, of(a, ra)?, of(b, rb)?))).collect();
     if all.is_empty() { Common::Nothing } else { Common::Summaries(all) }
 }
 

@@ -44,7 +44,10 @@ pub(crate) fn trace(
             continue;
         };
         if !seen.insert((base.clone(), layer)) {
-            return Err(TraceError::at(format!("tensor `{}`", tensor.name), "stands for an operation that is there already"));
+            return Err(TraceError::at(
+                format!("tensor `{}`", tensor.name),
+                "stands for an operation that is there already",
+            ));
         }
         trace.entries.push(entry(tensor, base, layer, strings, &trace.meta)?);
     }

@@ -89,7 +89,8 @@ pub fn compare(a: &Trace, b: &Trace, options: &mut Options<'_>) -> Result<Report
         add_judgements(b, model, how, &mut lines, options.progress)?;
     }
     let judged = lines.iter().any(|line| line.adds.is_some());
-    let same_engine = !judged && a.meta.engine.is_some() && a.meta.engine == b.meta.engine && a.meta.numerics == b.meta.numerics;
+    let same_engine =
+        !judged && a.meta.engine.is_some() && a.meta.engine == b.meta.engine && a.meta.numerics == b.meta.numerics;
     for line in &mut lines {
         line.departs = departs(line, judged, same_engine, options.tolerance);
     }
@@ -263,9 +264,7 @@ fn inputs_known(trace: &Trace, entry: &Entry) -> bool {
         Kind::Embedding => true,
         Kind::Scores | Kind::Softmax => here("Qcur_rope") && has("Kcur_rope", layer, &all),
         Kind::Attention => here("Qcur_rope") && has("Kcur_rope", layer, &all) && has("Vcur", layer, &all),
-        Kind::Residual if entry.name == "ffn_inp" => {
-            (here("attn_post_norm") || here("attn_out")) && before(rows)
-        }
+        Kind::Residual if entry.name == "ffn_inp" => (here("attn_post_norm") || here("attn_out")) && before(rows),
         Kind::Residual => (here("ffn_post_norm") || here("ffn_out")) && here("ffn_inp"),
         Kind::Gate => here("ffn_gate") && here("ffn_up"),
         Kind::Other => false,

@@ -115,7 +115,10 @@ fn common_positions(trace: &Trace) -> Vec<usize> {
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), TraceError> {
     let bad = |problem: String| TraceError::at("", problem);
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(bad(format!("{} bytes are no safetensors file: it begins with eight bytes of length", bytes.len())));
+        return Err(bad(format!(
+            "{} bytes are no safetensors file: it begins with eight bytes of length",
+            bytes.len()
+        )));
     };
     let length = u64::from_le_bytes(*length);
     if length > MOST_HEADER {
@@ -134,8 +137,9 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), TraceError> {
 /// A file that is damaged or holds no tensor with a known name; `map` translates names.
 pub(crate) fn parse(bytes: &[u8], map: Option<&BTreeMap<String, String>>) -> Result<Trace, TraceError> {
     let (header, data) = split(bytes)?;
-    let header: Map<String, Value> = serde_json::from_str(header)
-        .map_err(|error| TraceError::at("", format!("the header is no JSON object ({error}): not a safetensors file")))?;
+    let header: Map<String, Value> = serde_json::from_str(header).map_err(|error| {
+        TraceError::at("", format!("the header is no JSON object ({error}): not a safetensors file"))
+    })?;
     let mut strings = BTreeMap::new();
     let mut places = Vec::new();
     for (name, value) in &header {
@@ -195,8 +199,14 @@ impl Place {
 /// Rows of a summary tensor and of its digests.
 pub(crate) fn summaries(stats: &[f32], digests: &[f32]) -> Vec<Summary> {
     let one = |(stats, digest): (&[f32], &[f32])| {
-        let mut summary =
-            Summary { rms: stats[0], mean: stats[1], min: stats[2], max: stats[3], first: [0.0; FIRST], digest: [0; 16] };
+        let mut summary = Summary {
+            rms: stats[0],
+            mean: stats[1],
+            min: stats[2],
+            max: stats[3],
+            first: [0.0; FIRST],
+            digest: [0; 16],
+        };
         summary.first.copy_from_slice(&stats[4..]);
         // Bytes came through binary32, exactly.
         summary.digest.iter_mut().zip(digest).for_each(|(to, from)| *to = *from as u8);
@@ -213,7 +223,8 @@ pub(crate) fn meta(strings: &BTreeMap<String, String>) -> Result<Meta, TraceErro
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts
             .map(|part| {
-                part.parse().map_err(|_| TraceError::at(format!("metadata `{key}`"), format!("`{part}` is no token id")))
+                part.parse()
+                    .map_err(|_| TraceError::at(format!("metadata `{key}`"), format!("`{part}` is no token id")))
             })
             .collect()
     };
@@ -254,7 +265,8 @@ pub(crate) fn summary_entry(
     if stats.shape != [rows, STATS] {
         return Err(bad("is no summary: its shape should be rows × 12"));
     }
-    let digests = digests.filter(|d| d.shape == [rows, 16]).ok_or_else(|| bad("has no digests of rows × 16 beside it"))?;
+    let digests =
+        digests.filter(|d| d.shape == [rows, 16]).ok_or_else(|| bad("has no digests of rows × 16 beside it"))?;
     let positions = positions(strings, label)?.unwrap_or_else(|| (0..rows).collect());
     if positions.len() != rows {
         return Err(bad("has another number of rows than of positions"));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::compare::{Line, Report};
 use crate::error::TraceError;
 use crate::judge::Verdict;
+use crate::lens::Lens;
 use crate::names::Kind;
 use crate::trace::Trace;
 
@@ -15,7 +16,10 @@ use crate::trace::Trace;
 pub(crate) fn add(report: &mut Report, a: &Trace, b: &Trace, tolerance: f64) -> Result<(), TraceError> {
     let tokens = tokens(a, b);
     if report.lines.is_empty() && tokens.is_empty() {
-        return Err(TraceError::at("the traces", "have no tensor in common and no tokens to compare: are they of one model?"));
+        return Err(TraceError::at(
+            "the traces",
+            "have no tensor in common and no tokens to compare: are they of one model?",
+        ));
     }
     let mut findings = Vec::new();
     for (departs, sentence) in tokens {
@@ -86,7 +90,10 @@ fn all_well(report: &Report, tolerance: f64) -> String {
     if report.same_engine || report.lines.iter().all(|line| line.first_different.is_none() && line.inherits.is_some()) {
         return format!("all {count} tensors have the same bits");
     }
-    format!("all {count} tensors agree to a relative error of {tolerance:.0e}; the largest is {}", largest(&report.lines))
+    format!(
+        "all {count} tensors agree to a relative error of {tolerance:.0e}; the largest is {}",
+        largest(&report.lines)
+    )
 }
 
 fn largest(lines: &[Line]) -> String {
@@ -117,7 +124,8 @@ fn explained(report: &Report) -> Vec<String> {
 /// A verdict in words.
 pub fn describe(verdict: Verdict) -> String {
     match verdict {
-        Verdict::SameBits(lens) => format!("same bits as {}", lens.name()),
+        Verdict::SameBits(Lens::F32) => "same bits".into(),
+        Verdict::SameBits(lens) => format!("same bits, by {}", lens.name()),
         Verdict::Rounding => "binary32 rounding".into(),
         Verdict::Angles => "angles in binary32".into(),
         Verdict::Reproduced(lens) => format!("{}, reproduced", lens.name()),
@@ -132,7 +140,9 @@ fn jump(report: &Report) -> Option<String> {
     let mut before = 0.0f64;
     let mut best: Option<(f64, &Line, f64)> = None;
     for line in &report.lines {
-        let Some(found) = line.inherits.as_ref().filter(|s| s.relative.is_finite() && s.relative > 0.0) else { continue };
+        let Some(found) = line.inherits.as_ref().filter(|s| s.relative.is_finite() && s.relative > 0.0) else {
+            continue;
+        };
         if before > 0.0 {
             let growth = found.relative / before;
             if found.relative > 1e-6 && best.as_ref().is_none_or(|(most, ..)| growth > *most) {

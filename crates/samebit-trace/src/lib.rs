@@ -17,8 +17,8 @@ mod npy;
 mod numbers;
 pub mod read;
 pub mod record;
-pub mod stats;
 pub mod report;
+pub mod stats;
 mod tokens;
 pub mod trace;
 

@@ -204,10 +204,14 @@ impl Reader {
     }
 
     fn finish(self) -> Result<Trace, TraceError> {
-        let meta = Meta { engine: Some("llama.cpp (llama-eval-callback)".into()), tokens: self.tokens, ..Meta::default() };
+        let meta =
+            Meta { engine: Some("llama.cpp (llama-eval-callback)".into()), tokens: self.tokens, ..Meta::default() };
         let mut trace = Trace { meta, entries: self.entries.into_values().collect(), unknown: Vec::new() };
         if trace.entries.is_empty() {
-            return Err(TraceError::at("", "names no operation that is known here: is it llama-eval-callback's output?"));
+            return Err(TraceError::at(
+                "",
+                "names no operation that is known here: is it llama-eval-callback's output?",
+            ));
         }
         trace.sort();
         Ok(trace)
@@ -218,7 +222,9 @@ impl Reader {
 fn join(old: &mut Entry, new: Entry) {
     let offset = old.rows() * old.width();
     old.positions.extend(new.positions);
-    if let (Values::Some { known, sum, .. }, Values::Some { known: more, sum: other, .. }) = (&mut old.values, new.values) {
+    if let (Values::Some { known, sum, .. }, Values::Some { known: more, sum: other, .. }) =
+        (&mut old.values, new.values)
+    {
         known.extend(more.into_iter().map(|(at, value)| (at + offset, value)));
         *sum = sum.zip(other).map(|(a, b)| a + b);
     }

@@ -79,8 +79,8 @@ pub(crate) fn folder(path: &Path, map: Option<&NameMap>) -> Result<Trace, TraceE
 
 /// A JSON object as strings; lists of numbers become `1,2,3`.
 fn strings(bytes: &[u8]) -> Result<BTreeMap<String, String>, TraceError> {
-    let object: BTreeMap<String, Value> = serde_json::from_slice(bytes)
-        .map_err(|error| TraceError::at("", format!("is no JSON object: {error}")))?;
+    let object: BTreeMap<String, Value> =
+        serde_json::from_slice(bytes).map_err(|error| TraceError::at("", format!("is no JSON object: {error}")))?;
     let text = |value: Value| match value {
         Value::String(text) => text,
         Value::Array(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
@@ -105,7 +105,12 @@ mod tests {
         let array = parse(&good, "x").expect("read");
         assert_eq!((array.shape, array.values), (vec![1, 2], vec![1.0, 2.0]));
         assert_eq!(parse(&npy("<f2", "(2,)", &[0, 0x3c, 0, 0x40]), "x").expect("read").values, [1.0, 2.0]);
-        for damaged in [&good[..20], &good[..good.len() - 1], &npy(">f4", "(2,)", &[0; 8]), &npy("<f4", "(9999999999,99999999999)", &[])] {
+        for damaged in [
+            &good[..20],
+            &good[..good.len() - 1],
+            &npy(">f4", "(2,)", &[0; 8]),
+            &npy("<f4", "(9999999999,99999999999)", &[]),
+        ] {
             assert!(parse(damaged, "x").is_err());
         }
     }

@@ -99,7 +99,8 @@ pub(crate) fn positions_from(text: &str) -> Result<Vec<usize>, String> {
     let mut positions = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| format!("`{part}` is no position: write 0-3,7"));
+        let number =
+            |text: &str| text.trim().parse::<usize>().map_err(|_| format!("`{part}` is no position: write 0-3,7"));
         let (from, to) = (number(from)?, number(to)?);
         if to < from || to - from >= MOST_POSITIONS || positions.len() + (to - from) >= MOST_POSITIONS {
             return Err(format!("`{part}` is no range of positions"));
@@ -119,7 +120,9 @@ mod tests {
             assert_eq!(positions_from(&positions_to(&list)), Ok(list));
         }
         assert_eq!(positions_to(&[0, 1, 2, 7]), "0-2,7");
-        assert!(positions_from("3-1").is_err() && positions_from("0-99999999999").is_err() && positions_from("x").is_err());
+        assert!(
+            positions_from("3-1").is_err() && positions_from("0-99999999999").is_err() && positions_from("x").is_err()
+        );
     }
 
     #[test]

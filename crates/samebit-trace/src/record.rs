@@ -149,8 +149,7 @@ impl Recorder {
         };
         let rows = kept.iter().flat_map(|&r| &values[r * cols..(r + 1) * cols]).map(|v| v.to_f32()).collect();
         let positions = kept.iter().map(|&r| positions[r]).collect();
-        let mut new =
-            Entry { name, layer, positions, shape, values: Values::All(rows), summaries: Vec::new() };
+        let mut new = Entry { name, layer, positions, shape, values: Values::All(rows), summaries: Vec::new() };
         if self.filter.summary {
             new.summarise();
         }
@@ -236,7 +235,10 @@ pub fn run<L: Listener>(
         return Err(TraceError::at("prompt", "has no tokens: give some text, or a token to begin with"));
     }
     if wanted > context {
-        return Err(TraceError::at("prompt", format!("{wanted} tokens are more than the context's {context}: raise -c")));
+        return Err(TraceError::at(
+            "prompt",
+            format!("{wanted} tokens are more than the context's {context}: raise -c"),
+        ));
     }
     match how.numerics {
         Numerics::F64 => Passes::new(model, Table::double(), KvType::F32, how.threads, context).run(script, listener),
@@ -252,7 +254,10 @@ pub fn record(model: &Arc<Model>, how: &How, script: &Script<'_>, filter: Filter
     let mut recorder = Recorder::new(filter);
     let (tokens, generated) = run(model, how, script, &mut recorder)?;
     if recorder.full() && !recorder.filter.summary {
-        return Err(TraceError::at("trace", "would take more than 4 GiB: choose layers, names or positions, or --summary"));
+        return Err(TraceError::at(
+            "trace",
+            "would take more than 4 GiB: choose layers, names or positions, or --summary",
+        ));
     }
     let meta = Meta {
         engine: Some(format!("samebit {}", env!("CARGO_PKG_VERSION"))),
@@ -292,7 +297,13 @@ impl<R: Real> Passes<R> {
             let ends = first + part.len() == script.prompt.len();
             let wanted: Vec<usize> = match script.all_logits {
                 true => (0..part.len()).collect(),
-                false => if ends { vec![part.len() - 1] } else { Vec::new() },
+                false => {
+                    if ends {
+                        vec![part.len() - 1]
+                    } else {
+                        Vec::new()
+                    }
+                }
             };
             last = self.pass(part, first, &wanted, listener)?;
         }

@@ -48,7 +48,7 @@ pub fn stats(a: &[f32], b: &[f32], slack: f32) -> Stats {
         }
     }
     out.relative = ratio(dd.sqrt(), aa.sqrt());
-    out.cosine = if aa == 0.0 && bb == 0.0 { 1.0 } else { ab / (aa.sqrt() * bb.sqrt()) };
+    out.cosine = if aa == 0.0 && bb == 0.0 { 1.0 } else { (ab / (aa.sqrt() * bb.sqrt())).clamp(-1.0, 1.0) };
     out.rms_ratio = if aa == 0.0 && bb == 0.0 { 1.0 } else { (bb / aa).sqrt() };
     out
 }

@@ -18,9 +18,8 @@ pub(crate) fn is_list(text: &str) -> bool {
 /// A number that is no id.
 pub(crate) fn list(text: &str) -> Result<Trace, TraceError> {
     let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-    let tokens: Result<Vec<u32>, TraceError> = parts
-        .map(|part| part.parse().map_err(|_| TraceError::at("", format!("`{part}` is no token id"))))
-        .collect();
+    let tokens: Result<Vec<u32>, TraceError> =
+        parts.map(|part| part.parse().map_err(|_| TraceError::at("", format!("`{part}` is no token id")))).collect();
     Ok(Trace { meta: Meta { tokens: tokens?, ..Meta::default() }, ..Trace::default() })
 }
 
@@ -59,8 +58,14 @@ pub(crate) fn record(text: &str) -> Result<Trace, TraceError> {
             summaries: Vec::new(),
         });
     }
-    let meta =
-        Meta { engine: text("engine"), model_digest: digest, numerics: text("numerics"), tokens, generated, ..Meta::default() };
+    let meta = Meta {
+        engine: text("engine"),
+        model_digest: digest,
+        numerics: text("numerics"),
+        tokens,
+        generated,
+        ..Meta::default()
+    };
     Ok(Trace { meta, entries, unknown: Vec::new() })
 }
 

@@ -63,7 +63,11 @@ fn sparkline(out: &mut String, name: &str, values: impl Iterator<Item = Option<f
 
 /// One row for each name over all layers.
 fn by_name(out: &mut String, report: &Report) -> std::fmt::Result {
-    writeln!(out, "{:<16} {:>7} {:>10} {:>10} {:>11} {:>8}  explained by", "operation", "tensors", "inherited", "added", "1 - cosine", "≤ 1 ulp")?;
+    writeln!(
+        out,
+        "{:<16} {:>7} {:>10} {:>10} {:>11} {:>8}  explained by",
+        "operation", "tensors", "inherited", "added", "1 - cosine", "≤ 1 ulp"
+    )?;
     for group in groups(report) {
         let cosine = group.most(|line| line.inherits.as_ref().map(|s| 1.0 - s.cosine));
         let (mut near, mut count) = (0, 0);
@@ -103,7 +107,8 @@ fn verdicts(lines: &[&Line]) -> String {
             None => counts.push((what, 1)),
         }
     }
-    let one = |(what, count): &(String, usize)| if counts.len() == 1 { what.clone() } else { format!("{count} {what}") };
+    let one =
+        |(what, count): &(String, usize)| if counts.len() == 1 { what.clone() } else { format!("{count} {what}") };
     counts.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 

@@ -94,7 +94,9 @@ fn ours(model: &Arc<Model>, how: &How, theirs: &Trace, args: &CompareArgs, path:
     let tokens = &theirs.meta.tokens;
     if tokens.is_empty() {
         let place = args.traces.last().map(|p| p.display().to_string()).unwrap_or_default();
-        return Err(Failure::Input(format!("{place}: does not say which tokens it was made of: give them with --tokens")));
+        return Err(Failure::Input(format!(
+            "{place}: does not say which tokens it was made of: give them with --tokens"
+        )));
     }
     // Tokens alone are compared with what we would have generated.
     let decode = theirs.meta.generated.len();
@@ -103,7 +105,11 @@ fn ours(model: &Arc<Model>, how: &How, theirs: &Trace, args: &CompareArgs, path:
     let script = match alone {
         true => Script { prompt: tokens, decode, all_logits: false },
         false if decode > 0 => Script { prompt, decode, all_logits: false },
-        false => Script { prompt: tokens, decode: 0, all_logits: theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1) },
+        false => Script {
+            prompt: tokens,
+            decode: 0,
+            all_logits: theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1),
+        },
     };
     record::record(model, how, &script, Filter::default()).map_err(|error| failure(path, error))
 }

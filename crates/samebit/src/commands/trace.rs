@@ -26,8 +26,7 @@ pub(crate) fn run(args: &TraceArgs, verbosity: Verbosity) -> Result<(), Failure>
         context: options.context,
     };
     let script = Script { prompt: &tokens, decode: args.predict, all_logits: args.all_logits };
-    let mut trace =
-        record::record(&loaded, &how, &script, filter).map_err(|error| failure(&args.model.path, error))?;
+    let mut trace = record::record(&loaded, &how, &script, filter).map_err(|error| failure(&args.model.path, error))?;
     trace.meta.model_digest = Some(digest);
     if args.weights {
         let mut progress = Progress::new("weights", Unit::Repetitions, verbosity.quiet);
