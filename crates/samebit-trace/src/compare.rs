@@ -15,6 +15,7 @@ use crate::names::{self, Kind};
 use crate::record::How;
 use crate::stats::{Stats, stats};
 use crate::trace::{Entry, Trace};
+use crate::whole::{self, Whole};
 
 /// What to compare by.
 pub struct Options<'a> {
@@ -42,6 +43,8 @@ pub struct Line {
     pub inherits: Option<Stats>,
     /// What the operation itself adds.
     pub adds: Option<Judgement>,
+    /// Which of our precision modes has the tensor so, from the tokens on; where nothing can be judged by its inputs.
+    pub whole: Option<Whole>,
     /// Where the largest difference of `inherits` is: position, element, first's value, second's.
     pub worst: Option<(usize, usize, f32, f32)>,
     /// The first difference in bits: position, element, first's value, second's.
@@ -85,8 +88,12 @@ pub fn compare(a: &Trace, b: &Trace, options: &mut Options<'_>) -> Result<Report
             lines.push(line(ours, theirs, &|position| position < limit));
         }
     }
-    if let Some((model, how)) = options.model {
+    let same_engine = a.meta.engine.is_some() && a.meta.engine == b.meta.engine && a.meta.numerics == b.meta.numerics;
+    if let Some((model, how)) = options.model.filter(|_| !same_engine) {
         add_judgements(b, model, how, &mut lines, options.progress)?;
+        if lines.iter().all(|line| line.adds.is_none()) {
+            whole::add(b, model, how, &mut lines, limit)?;
+        }
     }
     let judged = lines.iter().any(|line| line.adds.is_some());
     let same_engine =
@@ -105,7 +112,7 @@ pub fn compare(a: &Trace, b: &Trace, options: &mut Options<'_>) -> Result<Report
 }
 
 /// One tensor of both.
-fn line(ours: &Entry, theirs: &Entry, wanted: &dyn Fn(usize) -> bool) -> Line {
+pub(crate) fn line(ours: &Entry, theirs: &Entry, wanted: &dyn Fn(usize) -> bool) -> Line {
     let mut line = Line {
         label: theirs.label(),
         name: theirs.name.clone(),
@@ -113,6 +120,7 @@ fn line(ours: &Entry, theirs: &Entry, wanted: &dyn Fn(usize) -> bool) -> Line {
         kind: names::kind(&theirs.name),
         inherits: None,
         adds: None,
+        whole: None,
         worst: None,
         first_different: None,
         note: None,
@@ -153,13 +161,15 @@ fn measure(line: &mut Line, pair: &Pair) {
         let by_sum = (ours - theirs).abs() / (count as f64 * rms).max(f64::MIN_POSITIVE);
         found.relative = found.relative.max(by_sum);
     }
-    let place = |index: usize| {
-        let (position, element) = *pair.places.get(index)?;
-        Some((position, element, pair.a[index], pair.b[index]))
-    };
-    line.worst = place(found.worst);
-    line.first_different = found.first_different.and_then(place);
+    line.worst = place(pair, found.worst);
+    line.first_different = found.first_different.and_then(|index| place(pair, index));
     line.inherits = Some(found);
+}
+
+/// Position, element and both values of an index into a pair.
+fn place(pair: &Pair, index: usize) -> Option<(usize, usize, f32, f32)> {
+    let (position, element) = *pair.places.get(index)?;
+    Some((position, element, pair.a[index], pair.b[index]))
 }
 
 /// Some engines put attention's scale into the queries: their scores are ours times one number.
@@ -189,6 +199,9 @@ fn departs(line: &Line, judged: bool, same_engine: bool, tolerance: f64) -> bool
         return adds.verdict.departs();
     }
     let Some(found) = &line.inherits else { return false };
+    if let Some(whole) = &line.whole {
+        return !whole.explained;
+    }
     match (judged, same_engine || tolerance == 0.0) {
         (true, _) => false,
         (false, true) => found.first_different.is_some(),

@@ -33,7 +33,7 @@ pub(crate) fn add(report: &mut Report, a: &Trace, b: &Trace, tolerance: f64) -> 
     }
     if report.judged {
         findings.extend(explained(report));
-    } else if !report.same_engine {
+    } else if !report.same_engine && report.first.is_some() {
         findings.extend(jump(report));
     }
     if !b.unknown.is_empty() {
@@ -68,6 +68,12 @@ fn departure(report: &Report, first: usize) -> String {
     }
     let (position, element, x, y) = line.first_different.or(line.worst).unwrap_or_default();
     let error = line.inherits.as_ref().map_or(0.0, |s| s.relative);
+    if line.whole.is_some() {
+        return format!(
+            "the first tensor that departs is {label}: relative error {error:.2e}, at position {position}, element {element} {x} \
+             against {y}; none of our precision modes has it so from the tokens on"
+        );
+    }
     if report.same_engine {
         let by_summaries = line.note.as_deref() == Some("by summaries");
         let place = if by_summaries { String::new() } else { format!(", element {element}: {x} against {y}") };
@@ -87,6 +93,11 @@ fn all_well(report: &Report, tolerance: f64) -> String {
     if report.judged {
         return format!("all {count} operations are explained: no operation adds more than its precision does");
     }
+    if let Some(words) = report.lines.last().and_then(|line| line.whole.as_ref()).map(|whole| &whole.words) {
+        return format!(
+            "all {count} tensors are as one of our precision modes has them, from the first to the last: {words}"
+        );
+    }
     if report.same_engine || report.lines.iter().all(|line| line.first_different.is_none() && line.inherits.is_some()) {
         return format!("all {count} tensors have the same bits");
     }
@@ -104,11 +115,13 @@ fn largest(lines: &[Line]) -> String {
 
 /// What explains the operations that do not depart, kind by kind.
 fn explained(report: &Report) -> Vec<String> {
-    let mut by_kind: BTreeMap<&str, (Kind, BTreeMap<String, (usize, f64)>)> = BTreeMap::new();
+    /// How many lines an explanation has, and the largest of their errors.
+    type Counts = BTreeMap<String, (usize, f64)>;
+    let mut by_kind: BTreeMap<&str, (Kind, Counts)> = BTreeMap::new();
     for line in &report.lines {
         let Some(adds) = &line.adds else { continue };
-        let counts = &mut by_kind.entry(line.kind.name()).or_insert((line.kind, BTreeMap::new())).1;
-        let entry = counts.entry(describe(adds.verdict)).or_default();
+        let counts = &mut by_kind.entry(line.kind.name()).or_insert((line.kind, Counts::new())).1;
+        let entry = counts.entry(describe(line.kind, adds.verdict)).or_default();
         *entry = (entry.0 + 1, entry.1.max(adds.relative));
     }
     let mut sentences: Vec<(Kind, String)> = Vec::new();
@@ -122,17 +135,37 @@ fn explained(report: &Report) -> Vec<String> {
 }
 
 /// A verdict in words.
-pub fn describe(verdict: Verdict) -> String {
+pub fn describe(kind: Kind, verdict: Verdict) -> String {
+    let name = |lens: Lens| match (lens, kind) {
+        // The mode that has 8-bit activations has llama.cpp's gate too.
+        (Lens::A8, Kind::Gate) => "llama.cpp's GELU table in binary16",
+        _ => lens.name(),
+    };
     match verdict {
         Verdict::SameBits(Lens::F32) => "same bits".into(),
-        Verdict::SameBits(lens) => format!("same bits, by {}", lens.name()),
+        Verdict::SameBits(lens) => format!("same bits, by {}", name(lens)),
         Verdict::Rounding => "binary32 rounding".into(),
         Verdict::Angles => "angles in binary32".into(),
-        Verdict::Reproduced(lens) => format!("{}, reproduced", lens.name()),
-        Verdict::Size(lens) => format!("the size of {}", lens.name()),
+        Verdict::Reproduced(lens) => format!("{}, reproduced", name(lens)),
+        Verdict::Size(lens) => format!("the size of {}", name(lens)),
         Verdict::Departs => "DEPARTS".into(),
         Verdict::Unknown => "inputs not known".into(),
     }
+}
+
+/// What is to be said of a line beside its numbers.
+pub fn explanation(line: &Line) -> String {
+    let mut words = match (&line.adds, &line.whole) {
+        (Some(adds), _) => describe(line.kind, adds.verdict),
+        (None, Some(whole)) if !line.departs => whole.words.clone(),
+        _ if line.departs => "DEPARTS".into(),
+        _ => String::new(),
+    };
+    if let Some(note) = &line.note {
+        let gap = if words.is_empty() { "" } else { " " };
+        words = format!("{words}{gap}({note})");
+    }
+    words
 }
 
 /// Without a model: the operation at which the error grows most.

@@ -11,13 +11,13 @@ use crate::names::Kind;
 use crate::stats::distance;
 
 /// Another order of summation errs as much as ours does, give or take this factor.
-const ORDERS: f64 = 8.0;
+pub(crate) const ORDERS: f64 = 8.0;
 /// Two roundings (in and out) where a lens makes one, and luck.
-const SIZES: f64 = 2.0;
+pub(crate) const SIZES: f64 = 2.0;
 /// A lens reproduces a difference if it leaves less than this part of it.
-const LEFT: f64 = 0.25;
+pub(crate) const LEFT: f64 = 0.25;
 /// A few units of the last place, for operations that are done without any error of ours.
-const UNITS: f64 = 4.0 / (1u64 << 24) as f64;
+pub(crate) const UNITS: f64 = 4.0 / (1u64 << 24) as f64;
 
 /// What is to be said of what an operation adds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -107,7 +107,12 @@ fn gap((a, b): (&f32, &f32)) -> f64 {
 
 /// The lens that explains a difference: the one that reproduces it best, else the finest that is as large.
 fn by_lens(relative: f64, rounding: f64, kind: Kind, lenses: &[(Lens, f64, f64)]) -> Verdict {
-    let of_kind = |lens: Lens| kind == Kind::Linear || !matches!(lens, Lens::V1 | Lens::A8);
+    // The mode that has 8-bit activations has llama.cpp's gate too, a table in binary16.
+    let of_kind = |lens: Lens| match lens {
+        Lens::V1 => kind == Kind::Linear,
+        Lens::A8 => matches!(kind, Kind::Linear | Kind::Gate),
+        _ => true,
+    };
     let may = || lenses.iter().filter(|(lens, ..)| *lens != Lens::F32 && of_kind(*lens));
     let best = may().min_by(|a, b| a.1.total_cmp(&b.1));
     if let Some(&(lens, left, _)) = best

@@ -21,6 +21,7 @@ pub mod report;
 pub mod stats;
 mod tokens;
 pub mod trace;
+pub mod whole;
 
 pub use assemble::NameMap;
 pub use cache::weights;

@@ -327,11 +327,14 @@ impl<R: Real> Passes<R> {
         if tables {
             let kinds = [(false, "rope_cos", "rope_sin"), (true, "rope_cos_swa", "rope_sin_swa")];
             for (windowed, cos, sin) in kinds.into_iter().filter(|(w, ..)| !w || config.rope.window_base.is_some()) {
-                let rows = |pick: fn((&[R], &[R])) -> Vec<f32>| -> Vec<f32> {
-                    (0..positions).flat_map(|position| pick(self.runner.rope(windowed, position))).collect()
-                };
-                listener.state(cos, None, config.rope.dims / 2, &rows(|(cos, _)| narrow(cos)));
-                listener.state(sin, None, config.rope.dims / 2, &rows(|(_, sin)| narrow(sin)));
+                let (mut cosines, mut sines) = (Vec::new(), Vec::new());
+                for position in 0..positions {
+                    let (cos, sin) = self.runner.rope(windowed, position);
+                    cosines.extend(cos.iter().map(|v| v.to_f32()));
+                    sines.extend(sin.iter().map(|v| v.to_f32()));
+                }
+                listener.state(cos, None, config.rope.dims / 2, &cosines);
+                listener.state(sin, None, config.rope.dims / 2, &sines);
             }
         }
         let width = config.kv_heads * config.head_dim;
@@ -356,10 +359,6 @@ impl<R: Real> Passes<R> {
         let rows: Vec<Row> = tokens.iter().zip(&positions).map(row).collect();
         Ok(self.runner.run(&rows, std::slice::from_mut(&mut self.cache), wanted, listener)?)
     }
-}
-
-fn narrow<R: Real>(row: &[R]) -> Vec<f32> {
-    row.iter().map(|v| v.to_f32()).collect()
 }
 
 /// The highest logit, the lowest id where several are.

@@ -26,7 +26,7 @@ struct Faulty<F> {
 
 impl<R: Real, F: Fn(usize, &mut f64)> Tap<R> for Faulty<F> {
     fn tensor(&mut self, name: &str, layer: Option<usize>, cols: usize, values: &mut [R]) {
-        if (name, layer) == self.place {
+        if (name, layer) == self.place || self.place.0 == "all" {
             for (index, value) in values.iter_mut().enumerate() {
                 let mut wide = value.to_f64();
                 (self.fault)(index, &mut wide);
@@ -123,12 +123,9 @@ fn a_fault_is_found_where_it_is() {
 fn sixteen_bit_engines_are_told_for_what_they_are() {
     use samebit_numerics::half::{f16_to_f32, f32_to_f16};
     let model = model("tiny-llama", "F32");
-    let mut theirs = foreign(&model, Numerics::F32, ("", None), |_, _| {});
-    for entry in &mut theirs.entries {
-        if let Values::All(values) = &mut entry.values {
-            values.iter_mut().for_each(|v| *v = f16_to_f32(f32_to_f16(*v)));
-        }
-    }
+    let theirs = foreign(&model, Numerics::F32, ("all", None), |_, v| {
+        *v = f64::from(f16_to_f32(f32_to_f16(f64::to_f32(*v))));
+    });
     let report = judged(&model, &theirs);
     assert!(!report.departs, "{:?}", report.findings);
     let of = |label: &str| {
@@ -198,10 +195,23 @@ fn little_is_enough() {
     );
     // Logits alone, with a model beside them.
     let model = model("tiny-llama", "F32");
-    let mut theirs = foreign(&model, Numerics::F32, ("l_out", Some(1)), |_, v| *v *= 2.0);
+    let mut theirs =
+        foreign(&model, Numerics::F32, ("l_out", Some(0)), |index, v| *v += if index % 5 == 0 { 1.0 } else { 0.0 });
     theirs.entries.retain(|e| e.name == "result_output");
     let report = judged(&model, &theirs);
     assert_eq!(first(&report), Some("result_output"));
+    assert!(report.findings[0].contains("none of our precision modes"), "{}", report.findings[0]);
+}
+
+#[test]
+fn logits_alone_are_held_against_whole_passes() {
+    let model = model("tiny-llama", "Q4_K_M");
+    for (numerics, words) in [(Numerics::A8, "8-bit activations"), (Numerics::F64, "binary32 rounding")] {
+        let mut theirs = foreign(&model, numerics, ("", None), |_, _| {});
+        theirs.entries.retain(|e| e.name == "result_output");
+        let report = judged(&model, &theirs);
+        assert!(!report.departs && report.findings[0].contains(words), "{:?}", report.findings);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use crate::compare::{Line, Report};
-use crate::findings::describe;
+use crate::findings::explanation;
 use crate::judge::Verdict;
 use crate::report::svg::{STYLE, picture};
 use crate::report::{added, groups, height, inherited};
@@ -118,17 +118,11 @@ fn table(out: &mut String, report: &Report) -> std::fmt::Result {
 
 /// What is said of a line, ready for a page.
 fn verdict(line: &Line) -> String {
-    let mut words = line.adds.as_ref().map_or_else(String::new, |adds| describe(adds.verdict));
+    let mut words = explanation(line);
     if let Some(Verdict::Reproduced(lens)) = line.adds.as_ref().map(|adds| adds.verdict)
         && let Some((_, left, _)) = line.adds.iter().flat_map(|adds| &adds.lenses).find(|(l, ..)| *l == lens)
     {
         let _ = write!(words, ", {left:.0e} left");
-    }
-    if line.adds.is_none() && line.departs {
-        words.push_str("departs");
-    }
-    if let Some(note) = &line.note {
-        let _ = write!(words, " ({note})");
     }
     escaped(&words)
 }

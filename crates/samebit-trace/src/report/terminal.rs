@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::compare::{Line, Report};
-use crate::findings::describe;
+use crate::findings::explanation;
 use crate::judge::Verdict;
 use crate::report::{added, groups, growth, height, inherited};
 
@@ -94,14 +94,10 @@ fn by_name(out: &mut String, report: &Report) -> std::fmt::Result {
 fn verdicts(lines: &[&Line]) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for line in lines {
-        let what = match &line.adds {
-            Some(adds) => describe(adds.verdict),
-            None if line.departs => "DEPARTS".into(),
-            None => match &line.note {
-                Some(note) => note.clone(),
-                None => continue,
-            },
-        };
+        let what = explanation(line);
+        if what.is_empty() {
+            continue;
+        }
         match counts.iter_mut().find(|(name, _)| *name == what) {
             Some((_, count)) => *count += 1,
             None => counts.push((what, 1)),
@@ -116,17 +112,12 @@ fn verdicts(lines: &[&Line]) -> String {
 fn lines(out: &mut String, lines: &[Line]) -> std::fmt::Result {
     writeln!(
         out,
-        "{:<18} {:>10} {:>10} {:>11} {:>9} {:>10}  {}",
-        "operation", "inherited", "max error", "1 - cosine", "RMS ratio", "added", "explained by"
+        "{:<18} {:>10} {:>10} {:>11} {:>9} {:>10}  explained by",
+        "operation", "inherited", "max error", "1 - cosine", "RMS ratio", "added"
     )?;
     for line in lines {
         let stats = line.inherits.as_ref();
-        let verdict = match &line.adds {
-            Some(adds) => describe(adds.verdict),
-            None if line.departs => "DEPARTS".into(),
-            None => String::new(),
-        };
-        let note = line.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
+        let verdict = explanation(line);
         let reproduced = match line.adds.as_ref().map(|a| (a.verdict, &a.lenses)) {
             Some((Verdict::Reproduced(lens), lenses)) => {
                 lenses.iter().find(|l| l.0 == lens).map_or(String::new(), |l| format!(", {:.0e} left", l.1))
@@ -135,7 +126,7 @@ fn lines(out: &mut String, lines: &[Line]) -> std::fmt::Result {
         };
         writeln!(
             out,
-            "{:<18} {:>10} {:>10} {:>11} {:>9} {:>10}  {verdict}{reproduced}{note}",
+            "{:<18} {:>10} {:>10} {:>11} {:>9} {:>10}  {verdict}{reproduced}",
             line.label,
             number(stats.map(|s| s.relative)),
             number(stats.map(|s| s.max_abs)),

@@ -310,6 +310,7 @@ mod tests {
     fn every_setting_has_an_environment_variable() {
         // What names the work itself, and what should not linger in an environment.
         let without = [
+            "output",
             "prompt",
             "file",
             "tokens",
