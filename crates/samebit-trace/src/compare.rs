@@ -88,7 +88,9 @@ pub fn compare(a: &Trace, b: &Trace, options: &mut Options<'_>) -> Result<Report
             lines.push(line(ours, theirs, &|position| position < limit));
         }
     }
-    let same_engine = a.meta.engine.is_some() && a.meta.engine == b.meta.engine && a.meta.numerics == b.meta.numerics;
+    let same_engine = a.meta.engine.is_some()
+        && (&a.meta.engine, &a.meta.numerics) == (&b.meta.engine, &b.meta.numerics)
+        && a.meta.more.get("kv") == b.meta.more.get("kv");
     if let Some((model, how)) = options.model.filter(|_| !same_engine) {
         add_judgements(b, model, how, &mut lines, options.progress)?;
         if lines.iter().all(|line| line.adds.is_none()) {
@@ -154,12 +156,14 @@ pub(crate) fn line(ours: &Entry, theirs: &Entry, wanted: &dyn Fn(usize) -> bool)
 
 fn measure(line: &mut Line, pair: &Pair) {
     let mut found = stats(&pair.a, &pair.b, pair.resolution);
-    // Where only some values are known, the sum of all stands for the rest.
-    if let Some((ours, theirs, count)) = pair.sums {
-        let squares: f64 = pair.a.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-        let rms = (squares / pair.a.len().max(1) as f64).sqrt();
-        let by_sum = (ours - theirs).abs() / (count as f64 * rms).max(f64::MIN_POSITIVE);
-        found.relative = found.relative.max(by_sum);
+    if let Some(rms) = pair.rms.filter(|&rms| rms > 0.0) {
+        // A few values may be small ones: what counts is how far they are off beside the whole tensor.
+        let known = pair.a.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / pair.a.len().max(1) as f64;
+        found.relative *= known.sqrt() / rms;
+        // The sum of all stands for the values that are not known.
+        if let Some((ours, theirs, count)) = pair.sums {
+            found.relative = found.relative.max((ours - theirs).abs() / (count as f64 * rms));
+        }
     }
     line.worst = place(pair, found.worst);
     line.first_different = found.first_different.and_then(|index| place(pair, index));

@@ -35,6 +35,7 @@ pub(crate) fn parse(text: &str) -> Result<Trace, TraceError> {
             return Err(bad("has a shape that cannot be"));
         }
         let mut block = Block::new(node.shape);
+        block.of_heads = node.operation == "FLASH_ATTN_EXT";
         let ended = lines.by_ref().map_while(|(_, line)| (!block.line(line)).then_some(())).count();
         if block.sum.is_none() && known.is_some() {
             return Err(bad(&format!("breaks off after {ended} lines without a sum: the text is truncated")));
@@ -79,6 +80,8 @@ impl<'a> Node<'a> {
 /// The values that are printed of a tensor.
 struct Block {
     shape: [usize; 4],
+    /// Dimension 1 is heads, not tokens.
+    of_heads: bool,
     /// Brackets that are open.
     depth: usize,
     /// Where the next row is: dimensions 1 and 2.
@@ -90,7 +93,7 @@ struct Block {
 
 impl Block {
     fn new(shape: [usize; 4]) -> Self {
-        Self { shape, depth: 0, at: [0; 2], known: Vec::new(), sum: None, resolution: 0.0 }
+        Self { shape, of_heads: false, depth: 0, at: [0; 2], known: Vec::new(), sum: None, resolution: 0.0 }
     }
 
     /// Takes a line; whether it was the last.
@@ -145,7 +148,7 @@ impl Block {
     fn rows(&self, name: &str) -> (usize, Vec<usize>, Vec<(usize, f32)>) {
         let [n0, n1, n2, _] = self.shape;
         let scores = matches!(names::kind(name), Kind::Scores | Kind::Softmax);
-        let of_heads = name.ends_with("_rope") || name.ends_with("cur_normed") || (name.contains("_moe_") && n0 == 1);
+        let of_heads = self.of_heads || name.ends_with("_rope") || name.ends_with("cur_normed") || (name.contains("_moe_") && n0 == 1);
         let (rows, shape) = match (scores, of_heads || n2 > 1) {
             (true, _) => (n1, vec![n2, n0]),
             (_, true) => (n2, vec![n0 * n1]),

@@ -71,16 +71,19 @@ pub(crate) fn add(
         let of_mode = |(name, ours): &(&'static str, Trace)| {
             Some((*name, apart(ours, theirs, line)?, apart(&exact, ours, line)?))
         };
-        line.whole = Some(judge(relative, modes.iter().filter_map(of_mode).collect()));
+        let count = line.inherits.as_ref().map_or(0, |found| found.count);
+        line.whole = Some(judge(relative, count, modes.iter().filter_map(of_mode).collect()));
     }
     Ok(())
 }
 
-/// The finest mode that explains a distance: it does so much by itself, or leaves little of it.
-fn judge(relative: f64, modes: Vec<(&'static str, f64, f64)>) -> Whole {
+/// The finest mode that explains a distance: it does so much by itself, or leaves little of it. The fewer values it was
+/// measured on, the more it scatters.
+fn judge(relative: f64, count: usize, modes: Vec<(&'static str, f64, f64)>) -> Whole {
     let rounding = modes.first().map_or(0.0, |&(_, _, size)| ORDERS * size).max(UNITS);
+    let sizes = SIZES * (1.0 + 4.0 / (count.max(1) as f64).sqrt());
     let best = modes.iter().min_by(|a, b| a.1.total_cmp(&b.1));
-    let large = modes.iter().filter(|(_, _, size)| relative <= SIZES * size).min_by(|a, b| a.2.total_cmp(&b.2));
+    let large = modes.iter().filter(|(_, _, size)| relative <= sizes * size).min_by(|a, b| a.2.total_cmp(&b.2));
     let words = match (best, large) {
         _ if relative <= rounding => Some("binary32 rounding".to_owned()),
         (Some(&(name, left, _)), _) if left <= LEFT * relative => Some(format!("{name}, reproduced")),
