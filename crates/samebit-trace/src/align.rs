@@ -103,7 +103,8 @@ fn scores_of(a: &Entry, b: &Entry, x: &[f32], y: &[f32], rows: &[(usize, usize, 
 fn partial(full: &Entry, values: &[f32], part: &Entry, rows: &[(usize, usize, usize)], swapped: bool) -> Pair {
     let Values::Some { known, sum, resolution } = &part.values else { return Pair::default() };
     let (width, keys) = (part.width(), part.shape.last().copied().unwrap_or(1));
-    let scores = matches!(names::kind(&part.name), Kind::Scores | Kind::Softmax) && part.shape.len() == 2;
+    let two = part.shape.len() == 2 && full.shape.len() == 2;
+    let scores = two && matches!(names::kind(&part.name), Kind::Scores | Kind::Softmax);
     let full_keys = full.shape.last().copied().unwrap_or(1);
     let mut pair = Pair { resolution: *resolution, ..Pair::default() };
     for &(ra, rb, position) in rows {

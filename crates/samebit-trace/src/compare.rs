@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use samebit_model::Model;
+use samebit_model::{ForwardError, Model};
 use serde::Serialize;
 
 use crate::align::{Common, Pair, align, common_positions};
@@ -191,7 +191,7 @@ fn rescale(kind: Kind, pair: &mut Pair) -> Option<String> {
     }
     pair.b.iter_mut().for_each(|v| *v /= scale as f32);
     pair.rescaled = Some(scale as f32);
-    Some(format!("theirs carry a factor of {scale:.4} already"))
+    Some("theirs are scaled already".into())
 }
 
 fn departs(line: &Line, judged: bool, same_engine: bool, tolerance: f64) -> bool {
@@ -204,7 +204,7 @@ fn departs(line: &Line, judged: bool, same_engine: bool, tolerance: f64) -> bool
     }
     let Some(found) = &line.inherits else { return false };
     if let Some(whole) = &line.whole {
-        return !whole.explained;
+        return whole.by.is_none();
     }
     match (judged, same_engine || tolerance == 0.0) {
         (true, _) => false,
@@ -228,8 +228,13 @@ fn add_judgements(
     let mut seen: Vec<(Lens, Trace)> = Vec::new();
     for (done, lens) in Lens::ALL.into_iter().enumerate() {
         progress(done, Lens::ALL.len());
-        let entries = lens::rerun(model, how, b, tokens, lens)?;
-        seen.push((lens, Trace { entries, ..Trace::default() }));
+        match lens::rerun(model, how, b, tokens, lens) {
+            Ok(entries) => seen.push((lens, Trace { entries, ..Trace::default() })),
+            // Their numbers may be too large for a precision; without the exact pass nothing can be judged.
+            Err(TraceError::Forward(_)) if lens != Lens::Exact => {}
+            Err(TraceError::Forward(ForwardError::NonFinite { .. })) => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
     progress(Lens::ALL.len(), Lens::ALL.len());
     for line in lines {

@@ -98,18 +98,9 @@ fn ours(model: &Arc<Model>, how: &How, theirs: &Trace, args: &CompareArgs, path:
             "{place}: does not say which tokens it was made of: give them with --tokens"
         )));
     }
-    // Tokens alone are compared with what we would have generated.
     let decode = theirs.meta.generated.len();
     let prompt = &tokens[..tokens.len() - decode.saturating_sub(1).min(tokens.len() - 1)];
-    let alone = theirs.entries.is_empty() && decode > 0;
-    let script = match alone {
-        true => Script { prompt: tokens, decode, all_logits: false },
-        false if decode > 0 => Script { prompt, decode, all_logits: false },
-        false => Script {
-            prompt: tokens,
-            decode: 0,
-            all_logits: theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1),
-        },
-    };
+    let all_logits = decode == 0 && theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1);
+    let script = Script { prompt, decode, all_logits };
     record::record(model, how, &script, Filter::default()).map_err(|error| failure(path, error))
 }
