@@ -316,7 +316,7 @@ common_debug_cb_eval:                  result_norm = (f32)        MUL(norm{2, 1,
         let cut = &TEXT[..TEXT.find("sum = 700").expect("there")];
         assert!(parse(cut).expect_err("cut").to_string().contains("truncated"));
         assert!(parse("nothing").is_err() && !is("nothing") && is(TEXT));
-        let long = "x: embd = (f32) GET_ROWS(a{1}) = {1, 999999999, 1, 1}\n    sum = 1\n";
+        let long = "ggml_debug: embd = (f32) GET_ROWS(a{1}) = {1, 999999999, 1, 1}\n    sum = 1\n";
         assert!(parse(long).expect_err("long").to_string().contains("cannot be"));
         let huge = "x: embd = (f32) GET_ROWS(a{1}) = {99999999999, 99999999999, 1, 1}\n";
         assert!(parse(huge).expect_err("huge").to_string().contains("cannot be"));
