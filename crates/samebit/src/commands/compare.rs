@@ -25,7 +25,7 @@ pub(crate) fn run(args: &CompareArgs, verbosity: Verbosity) -> Result<(), Failur
         second.meta.tokens.clone_from(tokens);
     }
     let how = how(args);
-    let loaded = args.model.as_deref().map(load).transpose()?;
+    let loaded = args.model.as_deref().map(|path| load(path, &second, verbosity)).transpose()?;
     let path = args.model.as_deref().unwrap_or(Path::new("model"));
     let first = match (first, &loaded) {
         (Some(first), _) => first,
@@ -69,8 +69,14 @@ fn open(path: &Path, map: Option<&NameMap>) -> Result<Trace, Failure> {
     read::read(path, map).map_err(input)
 }
 
-fn load(path: &Path) -> Result<Arc<Model>, Failure> {
+/// The model; says so where their trace names another file.
+fn load(path: &Path, theirs: &Trace, verbosity: Verbosity) -> Result<Arc<Model>, Failure> {
     let gguf = model::open(&ModelArgs { path: path.to_owned() })?;
+    if let Some(digest) = &theirs.meta.model_digest
+        && *digest != model::digest(&gguf, verbosity)?
+    {
+        output::note(verbosity.quiet, &format!("{}: not the file that their trace was made of", path.display()));
+    }
     Ok(Arc::new(Model::load(gguf).map_err(|error| Failure::at(path, error))?))
 }
 
