@@ -165,7 +165,7 @@ impl<R: Real> Subject<'_, R> {
 struct Recorder<'a>(&'a mut Vec<Taken>);
 
 impl<R: Real> Tap<R> for Recorder<'_> {
-    fn tensor(&mut self, name: &str, layer: Option<usize>, _: usize, values: &[R]) {
+    fn tensor(&mut self, name: &str, layer: Option<usize>, _: usize, values: &mut [R]) {
         let name = layer.map_or_else(|| name.to_owned(), |layer| format!("{name}-{layer}"));
         self.0.push(Taken { name, values: values.iter().map(|value| value.to_f32()).collect() });
     }

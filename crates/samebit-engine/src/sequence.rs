@@ -85,7 +85,7 @@ impl<R: Real> Sequence for Typed<R> {
 struct Narrowing<'a, 'b>(&'a mut TraceFn<'b>);
 
 impl<R: Real> Tap<R> for Narrowing<'_, '_> {
-    fn tensor(&mut self, name: &str, layer: Option<usize>, cols: usize, values: &[R]) {
+    fn tensor(&mut self, name: &str, layer: Option<usize>, cols: usize, values: &mut [R]) {
         let values: Vec<f32> = values.iter().map(|v| v.to_f32()).collect();
         (self.0)(name, layer, cols, &values);
     }

@@ -11,6 +11,7 @@ use samebit_numerics::reduce::CHUNK;
 use crate::cache::Cache;
 use crate::error::ForwardError;
 use crate::forward::{Real, Room, Row, Runner, check_finite, columns, place};
+use crate::listen;
 use crate::tap::Tap;
 use crate::weights::{Layer, Projections};
 
@@ -20,17 +21,17 @@ const UNIT: usize = 48;
 const FEW: usize = 64;
 
 /// What every unit of a layer's attention shares.
-struct Pass<'a, R: 'static> {
-    layer: usize,
-    group: usize,
-    head_dim: usize,
-    window: Option<usize>,
-    scores: Scores,
-    sinks: Option<&'a [f32]>,
-    rows: &'a [Row],
-    queries: &'a [R],
-    caches: &'a [Cache<R>],
-    table: &'a Table<R>,
+pub(crate) struct Pass<'a, R: 'static> {
+    pub(crate) layer: usize,
+    pub(crate) group: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) window: Option<usize>,
+    pub(crate) scores: Scores,
+    pub(crate) sinks: Option<&'a [f32]>,
+    pub(crate) rows: &'a [Row],
+    pub(crate) queries: &'a [R],
+    pub(crate) caches: &'a [Cache<R>],
+    pub(crate) table: &'a Table<R>,
 }
 
 impl<R: Real> Runner<R> {
@@ -76,6 +77,7 @@ impl<R: Real> Runner<R> {
             caches,
             table: &self.table,
         };
+        listen::scores(&pass, tap);
         self.attend(&pass, mixed, parts);
         check_finite(mixed, rows, || place(index, "attention"))?;
         tap.tensor("kqv_out", Some(index), query_width, mixed);
@@ -250,7 +252,7 @@ impl<R: Real> Pass<'_, R> {
     }
 
     /// Absolute positions that a row sees.
-    fn visible(&self, row: usize) -> Range<usize> {
+    pub(crate) fn visible(&self, row: usize) -> Range<usize> {
         let end = self.rows[row].position + 1;
         end.saturating_sub(self.window.unwrap_or(end))..end
     }

@@ -27,7 +27,7 @@ impl<R: Real> Runner<R> {
         let experts = self.model.config().experts;
         let mut scores = Vec::new();
         self.linear([(router, 0)], x, rows, [&mut scores], activations)?;
-        tap.tensor("ffn_moe_logits", Some(index), experts, &scores);
+        tap.tensor("ffn_moe_logits", Some(index), experts, &mut scores);
         let mut chosen = vec![0usize; rows.len() * used];
         let mut weights = vec![R::default(); rows.len() * used];
         let kind = self.model.config().architecture.router;
@@ -35,7 +35,7 @@ impl<R: Real> Runner<R> {
             let slots = row * used..(row + 1) * used;
             (self.table.route)(kind, scores, &mut chosen[slots.clone()], &mut weights[slots]);
         }
-        tap.tensor("ffn_moe_weights", Some(index), used, &weights);
+        tap.tensor("ffn_moe_weights", Some(index), used, &mut weights);
         let mut outputs = vec![R::default(); chosen.len() * width];
         for expert in 0..experts {
             let slots: Vec<usize> = (0..chosen.len()).filter(|&slot| chosen[slot] == expert).collect();

@@ -27,6 +27,10 @@ pub trait Real: Copy + Default + PartialOrd + Send + Sync + 'static {
     fn from_f32(x: f32) -> Self;
     /// Rounded to nearest even.
     fn to_f32(self) -> f32;
+    /// Rounded to nearest even.
+    fn from_f64(x: f64) -> Self;
+    /// Exact.
+    fn to_f64(self) -> f64;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// Cosine and sine of `position · frequency`, times `magnitude`, rounded once.
@@ -39,6 +43,12 @@ impl Real for f32 {
     }
     fn to_f32(self) -> f32 {
         arith::canonical(self)
+    }
+    fn from_f64(x: f64) -> Self {
+        Double::to_f32(x)
+    }
+    fn to_f64(self) -> f64 {
+        Self::into(self)
     }
     fn is_finite(self) -> bool {
         f32::is_finite(self)
@@ -54,6 +64,12 @@ impl Real for f64 {
     }
     fn to_f32(self) -> f32 {
         Double::to_f32(self)
+    }
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
     }
     fn is_finite(self) -> bool {
         f64::is_finite(self)
@@ -122,6 +138,14 @@ impl<R: Real> Runner<R> {
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// RoPE's cosines and sines of a position that was run; of the windowed layers' table if asked for and there is one.
+    ///
+    /// # Panics
+    /// If the position was not run.
+    pub fn rope(&self, windowed: bool, position: usize) -> (&[R], &[R]) {
+        self.ropes.of_layer(windowed).at(position)
     }
 
     pub(crate) fn conversions(&self) -> Conversions<R> {
@@ -213,7 +237,7 @@ impl<R: Real> Runner<R> {
         let config = self.model.config();
         let (width, post_norms) = (config.width, config.architecture.post_norms);
         self.rms_norm(&room.x, &layer.attention_norm, rows, &mut room.normed, || place(index, "attn_norm"))?;
-        tap.tensor("attn_norm", Some(index), width, &room.normed);
+        tap.tensor("attn_norm", Some(index), width, &mut room.normed);
         self.project(layer, rows, room)?;
         self.attention(index, layer, rows, caches, room, tap)?;
         let Room { x, normed, change, mixed, activations, .. } = room;
@@ -291,7 +315,7 @@ impl<R: Real> Runner<R> {
         if let Some(cap) = model.config().logit_cap {
             self.pool.rows([Grid::new(&mut logits, model.vocabulary())], |_, [row]| (self.table.soft_cap)(row, cap));
         }
-        tap.tensor("result_output", None, model.vocabulary(), &logits);
+        tap.tensor("result_output", None, model.vocabulary(), &mut logits);
         Ok(logits)
     }
 

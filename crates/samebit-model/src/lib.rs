@@ -9,6 +9,7 @@ pub mod config;
 mod error;
 mod experts;
 pub mod forward;
+mod listen;
 pub mod model;
 mod packed;
 mod rope;
