@@ -113,9 +113,7 @@ impl<V: PlaneSums> Kernel for ByBytes<V> {
         if V::DEAR_PRODUCTS && rows >= MANY {
             match const { SHAPES[SHAPE] } {
                 Shape::Block256 { sub, minimums: true } => tile.bound(sub / 4),
-                Shape::Block256 { sub: 16, .. } if tile.largest > 7 => square(v, tile),
-                // Q3_K's are small.
-                Shape::Block256 { sub: 16, .. } => tile.within = true,
+                Shape::Block256 { sub: 16, .. } => square(v, tile),
                 _ => {}
             }
         }
