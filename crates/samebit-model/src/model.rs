@@ -77,14 +77,12 @@ impl Model {
     /// Gives back the pages of the embedding that were read for `tokens`, if the model is packed: what long texts look up
     /// would add up to a second copy of it.
     pub(crate) fn release_embeddings(&self, tokens: impl Iterator<Item = u32> + Clone) {
-        /// Reading a page maps its neighbours too, so far.
-        const AROUND: usize = 1 << 16;
         let (Some(first), Some(last), true) = (tokens.clone().min(), tokens.max(), self.packed.get().is_some()) else {
             return;
         };
         let embedding = &self.weights.embedding;
         let row = embedding.info().byte_len() as usize / embedding.rows();
-        self.gguf.release(embedding.info(), first as usize * row..(last as usize + 1) * row + AROUND);
+        self.gguf.release(embedding.info(), first as usize * row..(last as usize + 1) * row);
     }
 
     /// Tokens that the model knows.

@@ -12,7 +12,7 @@ use samebit_numerics::ops::matmul::Matrix;
 use crate::weights::Weight;
 
 /// Packed bytes of a unit of work, about.
-const UNIT: usize = 1 << 17;
+const UNIT: usize = 1 << 15;
 
 /// Memory for weights: whole pages from the system where it has them, so that large ones can be had.
 enum Memory {

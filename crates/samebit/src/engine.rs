@@ -72,12 +72,18 @@ pub(crate) fn prepare(engine: &Engine, quiet: bool) {
 }
 
 /// The CPUs to bind threads to, if that is asked for and can be had here: those that this process may use, one of each core
-/// before the second of any. To be found out before any thread is bound.
-pub(crate) fn cpus(asked: bool, quiet: bool) -> Result<Option<Vec<usize>>, Failure> {
+/// before the second of any, and enough for so many threads. To be found out before any thread is bound.
+pub(crate) fn cpus(asked: bool, threads: usize, quiet: bool) -> Result<Option<Vec<usize>>, Failure> {
     if !asked {
         return Ok(None);
     }
     match pool::usable_cpus() {
+        Ok(cpus) if cpus.len() < threads => {
+            let there = cpus.len();
+            Err(Failure::Usage(format!(
+                "--pin: {threads} threads want a core each, and this process may use {there}: give at most -t {there}"
+            )))
+        }
         Ok(cpus) => Ok(Some(by_core(cpus, siblings))),
         Err(error @ PinError::Unsupported) => {
             output::note(quiet, &format!("--pin does nothing here: {error}"));
@@ -89,13 +95,8 @@ pub(crate) fn cpus(asked: bool, quiet: bool) -> Result<Option<Vec<usize>>, Failu
 
 /// Binds the engine's threads, the calling one too.
 pub(crate) fn pin(engine: &Engine, cpus: Option<&Vec<usize>>) -> Result<(), Failure> {
-    match cpus.map_or(Ok(()), |cpus| engine.pin(cpus)) {
-        Ok(()) => Ok(()),
-        Err(error @ PinError::TooFew { cpus, .. }) => {
-            Err(Failure::Usage(format!("--pin: {error}: give at most -t {cpus}")))
-        }
-        Err(error) => Err(Failure::Input(format!("--pin: {error}"))),
-    }
+    let pinned = cpus.map_or(Ok(()), |cpus| engine.pin(cpus));
+    pinned.map_err(|error| Failure::Input(format!("--pin: {error}")))
 }
 
 /// CPUs in another order: the first of each core, then the others.

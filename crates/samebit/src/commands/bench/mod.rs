@@ -48,6 +48,8 @@ pub(crate) fn run(args: &BenchArgs, verbosity: Verbosity) -> Result<(), Failure>
         return Err(Failure::Usage("no test: give -p, -n or -pg a number above 0".into()));
     }
     let isa = isa(&args.isa)?;
+    let most = args.threads.iter().map(|&asked| threads(asked)).max().unwrap_or(1);
+    let cpus = cpus(args.pin, most, verbosity.quiet)?;
     let rival = args.against.as_ref().map(|path| their_program(args, path)).transpose()?;
     let cpu = machine::cpu();
     let subjects: Vec<(Subject<'_>, Gguf)> =
@@ -57,7 +59,6 @@ pub(crate) fn run(args: &BenchArgs, verbosity: Verbosity) -> Result<(), Failure>
     let cores = threads(0);
     report.heading(&format!("samebit {}, numerics v1, {isa}, on {cpu} ({cores} cores)", env!("CARGO_PKG_VERSION")))?;
     let threads = ceilings(args, &tests, &report, verbosity)?;
-    let cpus = cpus(args.pin, verbosity.quiet)?;
     let bench = Bench { args, isa, tests, threads, cpus, quiet: verbosity.quiet };
     for (subject, gguf) in subjects {
         match &rival {
