@@ -7,9 +7,13 @@ pub struct LogitsDigest(blake3::Hasher);
 impl LogitsDigest {
     /// Adds a row.
     pub fn row(&mut self, logits: &[f32]) {
-        let mut bytes = Vec::with_capacity(4 * logits.len());
-        bytes.extend(logits.iter().flat_map(|l| l.to_bits().to_le_bytes()));
-        self.0.update(&bytes);
+        // As many bytes at once as BLAKE3 takes side by side.
+        let mut bytes = [[0; 4]; 4096];
+        for logits in logits.chunks(bytes.len()) {
+            let bytes = &mut bytes[..logits.len()];
+            bytes.iter_mut().zip(logits).for_each(|(to, logit)| *to = logit.to_bits().to_le_bytes());
+            self.0.update(bytes.as_flattened());
+        }
     }
 
     /// The digest so far, in hexadecimal.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use samebit_gguf::Gguf;
-use samebit_kernels::{Isa, Numerics, Pool, Table};
+use samebit_kernels::{Isa, Numerics, PinError, Pool, Table};
 use samebit_model::{KvType, Model};
 
 use crate::answer::{Answer, Manner, Rules};
@@ -94,6 +94,14 @@ impl Engine {
         let same = options.threads == self.options.threads;
         let pool = if same { self.pool.clone() } else { Pool::new(options.threads) };
         Self { model: Arc::clone(&self.model), options: options.clone(), pool }
+    }
+
+    /// Binds each thread to one of `cpus`, the calling thread to the first; see [`Pool::pin`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pin(&self, cpus: &[usize]) -> Result<(), PinError> {
+        self.pool.pin(cpus)
     }
 
     /// The model.

@@ -22,8 +22,10 @@ impl Backing {
     pub(crate) fn release(&self, start: usize, len: usize) {
         if let Backing::Mapped(map) = self {
             // Reading a page maps those around it too: also such as were given back before.
-            let around = start.min(1 << 16);
-            let (start, len) = (start - around, len + around);
+            const AROUND: usize = 1 << 16;
+            let end = start.saturating_add(len).saturating_add(AROUND).min(map.len());
+            let start = start.saturating_sub(AROUND).min(end);
+            let len = end - start;
             // SAFETY: the mapping is of a file, shared and read-only: its pages come back with the same bytes.
             // A refusal means only that more memory stays in use.
             let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len) };

@@ -165,6 +165,12 @@ impl Gguf {
         &self.metadata
     }
 
+    /// Lets go of the metadata, for who has read them and holds the model for long: a vocabulary is megabytes. There are no
+    /// keys from then on.
+    pub fn forget_metadata(&mut self) {
+        self.metadata = Metadata::new();
+    }
+
     /// All tensors in the files' order.
     #[must_use]
     pub fn tensors(&self) -> &[TensorInfo] {

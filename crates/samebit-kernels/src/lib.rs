@@ -14,5 +14,5 @@ mod vector;
 
 pub use isa::Isa;
 pub use packed::PackedMatrix;
-pub use pool::{Columns, Grid, Pool};
+pub use pool::{Columns, Grid, PinError, Pool};
 pub use table::{Activations, Fast, Heads, Numerics, PageOf, Table};

@@ -93,6 +93,9 @@ pub struct Row {
 /// Outputs of a matrix that are not divided: two groups of packed rows.
 const UNIT: usize = 32;
 
+/// Embeddings that are looked up before their pages of the file are given back.
+const LOOKED_UP: usize = 64;
+
 /// Runs a model: the functions, the threads, the tables of angles, and room for a pass.
 #[derive(Debug)]
 pub struct Runner<R: 'static> {
@@ -209,12 +212,15 @@ impl<R: Real> Runner<R> {
         let mut values = vec![0.0f32; config.width];
         let x = &mut room.x;
         x.clear();
-        for row in rows {
-            if row.token as usize >= matrix.rows {
-                return Err(ForwardError::Token { token: row.token, vocabulary: matrix.rows });
+        for rows in rows.chunks(LOOKED_UP) {
+            for row in rows {
+                if row.token as usize >= matrix.rows {
+                    return Err(ForwardError::Token { token: row.token, vocabulary: matrix.rows });
+                }
+                matrix.format.dequantize(matrix.row(row.token as usize), &mut values);
+                x.extend(values.iter().map(|&v| R::from_f32(v)));
             }
-            matrix.format.dequantize(matrix.row(row.token as usize), &mut values);
-            x.extend(values.iter().map(|&v| R::from_f32(v)));
+            self.model.release_embeddings(rows.iter().map(|row| row.token));
         }
         check_finite(x, rows, || embedding.name().into())?;
         tap.tensor("embd", None, config.width, x);

@@ -23,19 +23,21 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads configuration and tensor table; the matrices stay in the file.
+    /// Reads configuration and tensor table; the matrices stay in the file. The metadata are let go: whoever wants a tokenizer
+    /// makes it before.
     ///
     /// # Errors
     /// See [`LoadError`]: an unsupported architecture, a key or a tensor that is missing or wrong.
-    pub fn load(gguf: Gguf) -> Result<Self, LoadError> {
+    pub fn load(mut gguf: Gguf) -> Result<Self, LoadError> {
         float_env::with_default(|| {
             let config = Config::from_metadata(gguf.metadata())?;
             let weights = Weights::load(&gguf, &config)?;
+            gguf.forget_metadata();
             Ok(Self { gguf, config, weights, packed: OnceLock::new(), used: AtomicBool::new(false) })
         })
     }
 
-    /// The file.
+    /// The file, less its metadata.
     pub fn gguf(&self) -> &Gguf {
         &self.gguf
     }
@@ -70,6 +72,17 @@ impl Model {
     /// A packed matrix of a weight's stack, once the model is packed.
     pub(crate) fn packed(&self, weight: &Weight, index: usize) -> Option<PackedMatrix<'_>> {
         Some(self.packed.get()?.matrix(weight, index))
+    }
+
+    /// Gives back the pages of the embedding that were read for `tokens`, if the model is packed: what long texts look up
+    /// would add up to a second copy of it.
+    pub(crate) fn release_embeddings(&self, tokens: impl Iterator<Item = u32> + Clone) {
+        let (Some(first), Some(last), true) = (tokens.clone().min(), tokens.max(), self.packed.get().is_some()) else {
+            return;
+        };
+        let embedding = &self.weights.embedding;
+        let row = embedding.info().byte_len() as usize / embedding.rows();
+        self.gguf.release(embedding.info(), first as usize * row..(last as usize + 1) * row);
     }
 
     /// Tokens that the model knows.

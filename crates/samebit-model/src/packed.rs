@@ -11,8 +11,11 @@ use samebit_numerics::ops::matmul::Matrix;
 
 use crate::weights::Weight;
 
-/// Packed bytes of a unit of work, about.
-const UNIT: usize = 1 << 17;
+/// Packed bytes of a unit of work, about: a small part of all, so that the file's pages on their way are few beside them, and
+/// enough to be worth handing out.
+fn unit_bytes(all: usize) -> usize {
+    (all >> 11).clamp(1 << 15, 1 << 17)
+}
 
 /// Memory for weights: whole pages from the system where it has them, so that large ones can be had.
 enum Memory {
@@ -88,7 +91,7 @@ impl PackedWeights {
             let (own, others) = core::mem::take(&mut rest).split_at_mut(weight.packed_bytes());
             rest = others;
             done += own.len();
-            let mut units = units(gguf, weight, own);
+            let mut units = units(gguf, weight, unit_bytes(len), own);
             let part = weight.info().byte_len().div_ceil(units.len().max(1) as u64) as usize;
             for (index, units) in units.chunks_mut(WINDOW).enumerate() {
                 pool.fill(units, 1, |_, units| {
@@ -110,11 +113,11 @@ impl PackedWeights {
     }
 }
 
-/// A weight's groups, cut into units of work.
-fn units<'a>(gguf: &'a Gguf, weight: &Weight, mut to: &'a mut [u8]) -> Vec<Unit<'a>> {
+/// A weight's groups, cut into units of work of about so many bytes.
+fn units<'a>(gguf: &'a Gguf, weight: &Weight, bytes: usize, mut to: &'a mut [u8]) -> Vec<Unit<'a>> {
     let group = group_bytes(weight.format(), weight.cols()).max(1);
     let groups = weight.rows().div_ceil(16);
-    let run = (UNIT / group).max(1);
+    let run = (bytes / group).max(1);
     let mut units = Vec::new();
     for index in 0..weight.stack() {
         for first_group in (0..groups).step_by(run) {

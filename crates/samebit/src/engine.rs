@@ -6,9 +6,10 @@ use crate::output;
 use crate::progress::{Progress, Unit};
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
-use samebit_kernels::{Isa, Numerics};
+use samebit_kernels::{Isa, Numerics, PinError, pool};
 use samebit_model::KvType;
 use samebit_text::Tokenizer;
+use std::collections::BTreeSet;
 
 /// What the flags ask for; no speculation.
 pub(crate) fn options(args: &ComputeArgs) -> Result<EngineOptions, Failure> {
@@ -70,10 +71,64 @@ pub(crate) fn prepare(engine: &Engine, quiet: bool) {
     engine.prepare(&mut |done, total| progress.at(done as u64, total as u64));
 }
 
+/// The CPUs to bind threads to, if that is asked for and can be had here: those that this process may use, one of each core
+/// before the second of any, and enough for so many threads. To be found out before any thread is bound.
+pub(crate) fn cpus(asked: bool, threads: usize, quiet: bool) -> Result<Option<Vec<usize>>, Failure> {
+    if !asked {
+        return Ok(None);
+    }
+    match pool::usable_cpus() {
+        Ok(cpus) if cpus.len() < threads => {
+            let there = cpus.len();
+            Err(Failure::Usage(format!(
+                "--pin: {threads} threads want a core each, and this process may use {there}: give at most -t {there}"
+            )))
+        }
+        Ok(cpus) => Ok(Some(by_core(cpus, siblings))),
+        Err(error @ PinError::Unsupported) => {
+            output::note(quiet, &format!("--pin does nothing here: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(Failure::Input(format!("--pin: {error}"))),
+    }
+}
+
+/// Binds the engine's threads, the calling one too.
+pub(crate) fn pin(engine: &Engine, cpus: Option<&Vec<usize>>) -> Result<(), Failure> {
+    let pinned = cpus.map_or(Ok(()), |cpus| engine.pin(cpus));
+    pinned.map_err(|error| Failure::Input(format!("--pin: {error}")))
+}
+
+/// CPUs in another order: the first of each core, then the others.
+fn by_core(cpus: Vec<usize>, core: impl Fn(usize) -> String) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let (mut first, others): (Vec<_>, Vec<_>) = cpus.into_iter().partition(|&cpu| seen.insert(core(cpu)));
+    first.extend(others);
+    first
+}
+
+/// What names the core of a CPU: the list of its CPUs, or its own number where the system does not tell.
+fn siblings(cpu: usize) -> String {
+    let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+    std::fs::read_to_string(path).unwrap_or_else(|_| cpu.to_string())
+}
+
 /// One thread per core where the flags do not say.
 pub(crate) fn threads(asked: usize) -> usize {
     match asked {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         asked => asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_go_before_their_second_cpus() {
+        let pairs = |cpu: usize| (cpu % 3).to_string();
+        assert_eq!(by_core(vec![0, 1, 3, 4, 5], pairs), [0, 1, 5, 3, 4]);
+        assert_eq!(by_core(vec![2, 7], |cpu| cpu.to_string()), [2, 7]);
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of what is computed. Each worker computes under the default floating-point environment.
 
+mod affinity;
 mod grid;
 mod team;
 
 use std::sync::Arc;
 
+pub use affinity::{PinError, usable_cpus};
 pub use grid::{Columns, Grid};
 
 use crate::float_env;
@@ -31,6 +33,14 @@ impl Pool {
     /// Number of workers that were asked for.
     pub fn threads(&self) -> usize {
         self.team.threads()
+    }
+
+    /// Binds each thread to one of `cpus`, the calling thread to the first. They stay so; no result depends on it.
+    ///
+    /// # Errors
+    /// There are fewer CPUs than threads; the system refuses, or is not Linux. Some threads may be bound then.
+    pub fn pin(&self, cpus: &[usize]) -> Result<(), PinError> {
+        self.team.pin(cpus)
     }
 
     /// Calls `work` once with each of the numbers below `units`, on whichever threads are free.

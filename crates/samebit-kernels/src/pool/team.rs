@@ -8,9 +8,10 @@
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::affinity::{PinError, system};
 use crate::float_env;
 
 /// How often an idle thread looks for a job before it sleeps: some 100 µs.
@@ -49,11 +50,17 @@ unsafe impl Sync for Bench {}
 // SAFETY: the pointer in `job` is followed only between opening and closing, while the caller keeps the closure borrowed.
 unsafe impl Send for Bench {}
 
+/// A thread, and what the system calls it, which it says as it begins.
+struct Helper {
+    handle: JoinHandle<()>,
+    id: Arc<OnceLock<system::Id>>,
+}
+
 /// A caller's helpers.
 pub(super) struct Team {
     threads: usize,
     bench: Arc<Bench>,
-    helpers: Vec<JoinHandle<()>>,
+    helpers: Vec<Helper>,
     /// Held by the caller whose job it is.
     turn: Mutex<()>,
 }
@@ -76,8 +83,13 @@ impl Team {
             panic: Mutex::new(None),
         });
         let helper = |_| {
-            let bench = Arc::clone(&bench);
-            thread::Builder::new().name("samebit".into()).spawn(move || bench.serve())
+            let (bench, id) = (Arc::clone(&bench), Arc::new(OnceLock::new()));
+            let said = Arc::clone(&id);
+            let life = move || {
+                said.get_or_init(system::id);
+                bench.serve();
+            };
+            thread::Builder::new().name("samebit".into()).spawn(life).map(|handle| Helper { handle, id })
         };
         // Where the system gives no more threads, those that there are do the work.
         let helpers = (1..threads).map(helper).map_while(Result::ok).collect();
@@ -86,6 +98,16 @@ impl Team {
 
     pub(super) fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Binds the caller and each helper to a CPU.
+    pub(super) fn pin(&self, cpus: &[usize]) -> Result<(), PinError> {
+        let threads = self.helpers.len() + 1;
+        let Some((&own, others)) = cpus.split_first().filter(|_| threads <= cpus.len()) else {
+            return Err(PinError::TooFew { threads, cpus: cpus.len() });
+        };
+        system::pin(system::id(), own)?;
+        self.helpers.iter().zip(others).try_for_each(|(helper, &cpu)| system::pin(*helper.id.wait(), cpu))
     }
 
     /// Calls `work` for each unit. A caller that comes while another's job runs does its own alone.
@@ -103,7 +125,7 @@ impl Team {
         let number = (bench.gate.load(Ordering::Relaxed) / NUMBER + 1) * NUMBER;
         bench.gate.store(number | OPEN, Ordering::SeqCst);
         if bench.sleepers.load(Ordering::SeqCst) > 0 {
-            self.helpers.iter().for_each(|helper| helper.thread().unpark());
+            self.helpers.iter().for_each(|helper| helper.handle.thread().unpark());
         }
         bench.take_units(Job { work, units });
         bench.close();
@@ -119,9 +141,9 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.bench.over.store(true, Ordering::SeqCst);
         for helper in self.helpers.drain(..) {
-            helper.thread().unpark();
+            helper.handle.thread().unpark();
             // A helper never panics: `take_units` catches.
-            let _ = helper.join();
+            let _ = helper.handle.join();
         }
     }
 }

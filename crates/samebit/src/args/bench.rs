@@ -49,6 +49,9 @@ pub(crate) struct BenchArgs {
     /// Threads; 0: one per core
     #[arg(short, long, value_name = "N,…", value_delimiter = ',', default_value = "0", env = "SAMEBIT_THREADS", value_parser = threads)]
     pub(crate) threads: Vec<usize>,
+    /// Bind each of our threads to a core of its own, of those that this process may use (llama.cpp: --cpu-strict 1). Linux only
+    #[arg(long, env = "SAMEBIT_PIN", value_parser = FalseyValueParser::new())]
+    pub(crate) pin: bool,
     /// Most tokens of a pass (also -ub)
     #[arg(long, value_name = "N", default_value_t = 512, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
     pub(crate) ubatch_size: usize,

@@ -11,7 +11,7 @@ mod trace;
 
 pub(crate) use argv::normalise;
 pub(crate) use bench::{BenchArgs, Format};
-pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
+pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
 pub(crate) use trace::{CompareArgs, TraceArgs};
@@ -98,6 +98,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     #[command(flatten)]
+    pub(crate) place: PinArgs,
+    #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
     /// Tokens to generate at most; -1: until the model ends its answer or the context is full
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
@@ -143,6 +145,8 @@ pub(crate) struct LogitsArgs {
     pub(crate) chat: ChatArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) place: PinArgs,
     /// Which token of the prompt to look after: an index from 0, or `last`
     #[arg(long, value_name = "N", default_value = "last", env = "SAMEBIT_POSITION", value_parser = position)]
     pub(crate) position: Position,

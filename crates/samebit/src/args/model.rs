@@ -41,6 +41,15 @@ pub(crate) struct ComputeArgs {
     pub(crate) no_kv_cache: bool,
 }
 
+/// Where threads run: no bit depends on it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Computation")]
+pub(crate) struct PinArgs {
+    /// Bind each thread to a core of its own, of those that this process may use (llama.cpp: --cpu-strict 1). Linux only
+    #[arg(long, env = "SAMEBIT_PIN", value_parser = FalseyValueParser::new())]
+    pub(crate) pin: bool,
+}
+
 /// Precision of the computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NumericsArg {

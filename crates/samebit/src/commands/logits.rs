@@ -35,7 +35,10 @@ pub(crate) fn run(args: &LogitsArgs, verbosity: Verbosity) -> Result<(), Failure
     let tokenizer = model::tokenizer(&args.model, &gguf)?;
     let tokens = prompt::with_chat(&args.prompt, &args.chat, &args.model, &gguf, &tokenizer)?;
     let position = place(args.position, tokens.len())?;
-    let engine = engine::load(gguf, &tokenizer, &args.model, &engine::options(&args.compute)?, verbosity.quiet)?;
+    let options = engine::options(&args.compute)?;
+    let cpus = engine::cpus(args.place.pin, options.threads, verbosity.quiet)?;
+    let engine = engine::load(gguf, &tokenizer, &args.model, &options, verbosity.quiet)?;
+    engine::pin(&engine, cpus.as_ref())?;
     let mut progress = Progress::new("prompt", Unit::Tokens, verbosity.quiet);
     let row = engine.logits(&tokens, position, &mut |event| {
         if let Event::Prefill { done, total } = event {

@@ -72,7 +72,9 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     // Without a limit the context is the limit.
     let most = usize::try_from(args.predict).unwrap_or(usize::MAX);
     let options = EngineOptions { speculation: args.spec, ..engine::options(&args.compute)? };
+    let cpus = engine::cpus(args.place.pin, options.threads, verbosity.quiet)?;
     let engine = engine::load(gguf, &tokenizer, &args.model, &options, verbosity.quiet)?;
+    engine::pin(&engine, cpus.as_ref())?;
     let load = started.elapsed();
     if verbosity.verbose {
         output::note(false, &format!("{} loaded in {:.0} ms", args.model.path.display(), milliseconds(load)));

@@ -46,9 +46,19 @@ fn threads_cuts_caches_and_instruction_sets_change_nothing() {
         &["--isa", "reference"],
         &["--no-kv-cache"],
         &["-c", "64"],
+        // Of this there is enough wherever the tests run.
+        &["-t", "1", "--pin"],
     ] {
         assert_eq!(bits(flags), once, "{flags:?}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn more_pinned_threads_than_cores_are_refused() {
+    let output = output(&["run", "-m", tiny(), "-p", "hello", "-n", "1", "-t", "1024", "--pin"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--pin: 1024 threads want a core each"), "{}", stderr(&output));
 }
 
 /// The control: what is meant to change bits does.

@@ -8,7 +8,7 @@ mod rival;
 mod statistics;
 
 use crate::args::{BenchArgs, Verbosity};
-use crate::engine::{isa, prepare, threads};
+use crate::engine::{cpus, isa, pin, prepare, threads};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::{Progress, Unit};
@@ -37,6 +37,8 @@ struct Bench<'a> {
     tests: Vec<Test>,
     /// Numbers of threads, each with what memory gives to so many.
     threads: Vec<(usize, Option<f64>)>,
+    /// Where threads are bound, if that is asked for.
+    cpus: Option<Vec<usize>>,
     quiet: bool,
 }
 
@@ -46,6 +48,8 @@ pub(crate) fn run(args: &BenchArgs, verbosity: Verbosity) -> Result<(), Failure>
         return Err(Failure::Usage("no test: give -p, -n or -pg a number above 0".into()));
     }
     let isa = isa(&args.isa)?;
+    let most = args.threads.iter().map(|&asked| threads(asked)).max().unwrap_or(1);
+    let cpus = cpus(args.pin, most, verbosity.quiet)?;
     let rival = args.against.as_ref().map(|path| their_program(args, path)).transpose()?;
     let cpu = machine::cpu();
     let subjects: Vec<(Subject<'_>, Gguf)> =
@@ -55,7 +59,7 @@ pub(crate) fn run(args: &BenchArgs, verbosity: Verbosity) -> Result<(), Failure>
     let cores = threads(0);
     report.heading(&format!("samebit {}, numerics v1, {isa}, on {cpu} ({cores} cores)", env!("CARGO_PKG_VERSION")))?;
     let threads = ceilings(args, &tests, &report, verbosity)?;
-    let bench = Bench { args, isa, tests, threads, quiet: verbosity.quiet };
+    let bench = Bench { args, isa, tests, threads, cpus, quiet: verbosity.quiet };
     for (subject, gguf) in subjects {
         match &rival {
             None => bench.alone(&subject, gguf, &mut report)?,
@@ -115,7 +119,8 @@ fn their_program(args: &BenchArgs, path: &Path) -> Result<Program, Failure> {
 fn our_program(args: &BenchArgs) -> Result<Program, Failure> {
     let path = std::env::current_exe().map_err(|error| Failure::Input(format!("cannot find this program: {error}")))?;
     let warm_up = args.no_warmup.then_some("--no-warmup");
-    let words = ["bench", "--quiet", "--ceiling", "0", "--isa", &args.isa].into_iter().chain(warm_up);
+    let pin = args.pin.then_some("--pin");
+    let words = ["bench", "--quiet", "--ceiling", "0", "--isa", &args.isa].into_iter().chain(warm_up).chain(pin);
     Ok(Program::new(path, words.map(Into::into)))
 }
 
@@ -161,6 +166,7 @@ impl Bench<'_> {
         prepare(&engine, self.quiet);
         for &(threads, ceiling) in &self.threads {
             let engine = engine.with_options(&options(threads));
+            pin(&engine, self.cpus.as_ref())?;
             for test in &self.tests {
                 let warm_up = !self.args.no_warmup;
                 let times = measure::run(&engine, test, self.args.repetitions, warm_up, self.quiet).map_err(failed)?;
