@@ -1,48 +1,61 @@
 //! Whether evidence is of this model, and where each tensor stands in the pass.
 
+use std::collections::BTreeSet;
+
 use samebit_model::Model;
 
 use crate::evidence::{Evidence, EvidenceError};
 use crate::faults::Topic;
 
-/// The taps in the order of a layer, with what goes wrong first there.
-const ORDER: &[(&str, &[Topic])] = &[
-    ("embd", &[Topic::Tokens, Topic::Embedding, Topic::Quant]),
-    ("inp_scaled", &[Topic::Embedding]),
-    ("attn_norm", &[Topic::Norm]),
-    ("Qcur", &[Topic::Product, Topic::Quant]),
-    ("Kcur", &[Topic::Product, Topic::Quant]),
-    ("Vcur", &[Topic::Product, Topic::Quant]),
-    ("Qcur_normed", &[Topic::Norm, Topic::Rope]),
-    ("Kcur_normed", &[Topic::Norm, Topic::Rope]),
-    ("Qcur_rope", &[Topic::Rope]),
-    ("Kcur_rope", &[Topic::Rope]),
-    ("kqv_out", &[Topic::Attention, Topic::Cache]),
-    ("attn_out", &[Topic::Product, Topic::Quant]),
-    ("attn_post_norm", &[Topic::Norm]),
-    ("sa_out", &[Topic::FeedForward]),
-    ("ffn_inp", &[Topic::FeedForward]),
-    ("ffn_norm", &[Topic::Norm]),
-    ("ffn_moe_logits", &[Topic::Product, Topic::Quant]),
-    ("ffn_moe_weights", &[Topic::FeedForward]),
-    ("ffn_gate", &[Topic::Product, Topic::Quant]),
-    ("ffn_up", &[Topic::Product, Topic::Quant]),
-    ("ffn_gated", &[Topic::FeedForward]),
-    ("ffn_out", &[Topic::Product, Topic::Quant]),
-    ("ffn_post_norm", &[Topic::Norm]),
-    ("l_out", &[Topic::FeedForward]),
-    ("result_norm", &[Topic::Norm]),
-    ("result_output", &[Topic::Output, Topic::Quant]),
+/// A tap: what goes wrong first there, and what it is made of (`x` is the residual stream before it).
+struct Step {
+    name: &'static str,
+    topics: &'static [Topic],
+    inputs: &'static [&'static str],
+}
+
+const fn step(name: &'static str, topics: &'static [Topic], inputs: &'static [&'static str]) -> Step {
+    Step { name, topics, inputs }
+}
+
+/// The taps in the order of a pass. Where an architecture lacks a tap, its inputs stand for it.
+const ORDER: &[Step] = &[
+    step("embd", &[Topic::Tokens, Topic::Embedding, Topic::Quant], &[]),
+    step("inp_scaled", &[Topic::Embedding], &["embd"]),
+    step("attn_norm", &[Topic::Norm], &["x"]),
+    step("Qcur", &[Topic::Product, Topic::Quant], &["attn_norm"]),
+    step("Kcur", &[Topic::Product, Topic::Quant], &["attn_norm"]),
+    step("Vcur", &[Topic::Product, Topic::Quant], &["attn_norm"]),
+    step("Qcur_normed", &[Topic::Norm, Topic::Rope], &["Qcur"]),
+    step("Kcur_normed", &[Topic::Norm, Topic::Rope], &["Kcur"]),
+    step("Qcur_rope", &[Topic::Rope, Topic::Attention], &["Qcur_normed"]),
+    step("Kcur_rope", &[Topic::Rope, Topic::Attention], &["Kcur_normed"]),
+    step("kqv_out", &[Topic::Attention, Topic::Cache], &["Qcur_rope", "Kcur_rope", "Vcur"]),
+    step("attn_out", &[Topic::Product, Topic::Quant], &["kqv_out"]),
+    step("attn_post_norm", &[Topic::Norm], &["attn_out"]),
+    step("sa_out", &[Topic::FeedForward], &["attn_post_norm", "x"]),
+    step("ffn_inp", &[Topic::FeedForward], &["attn_post_norm", "x"]),
+    step("ffn_norm", &[Topic::Norm], &["middle"]),
+    step("ffn_moe_logits", &[Topic::Product, Topic::Quant], &["ffn_norm"]),
+    step("ffn_moe_weights", &[Topic::FeedForward], &["ffn_moe_logits"]),
+    step("ffn_gate", &[Topic::Product, Topic::Quant, Topic::FeedForward], &["ffn_norm"]),
+    step("ffn_up", &[Topic::Product, Topic::Quant, Topic::FeedForward], &["ffn_norm"]),
+    step("ffn_gated", &[Topic::FeedForward], &["ffn_gate", "ffn_up"]),
+    step("ffn_out", &[Topic::Product, Topic::Quant, Topic::FeedForward], &["ffn_gated", "ffn_norm"]),
+    step("ffn_post_norm", &[Topic::Norm], &["ffn_out"]),
+    step("l_out", &[Topic::FeedForward], &["ffn_post_norm", "middle"]),
+    step("result_norm", &[Topic::Norm, Topic::Output], &["x"]),
+    step("result_output", &[Topic::Output, Topic::Quant], &["result_norm"]),
 ];
 
 /// Every name that evidence may have.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ORDER.iter().map(|(name, _)| *name)
+    ORDER.iter().map(|step| step.name)
 }
 
 /// Where a tensor stands in the pass: its layer, and its place therein.
 pub(crate) fn place(name: &str, layer: Option<usize>) -> (usize, usize) {
-    let at = ORDER.iter().position(|(known, _)| *known == name).unwrap_or(ORDER.len());
+    let at = ORDER.iter().position(|step| step.name == name).unwrap_or(ORDER.len());
     let step = match (layer, name) {
         (Some(layer), _) => layer + 1,
         (None, "embd" | "inp_scaled") => 0,
@@ -51,9 +64,44 @@ pub(crate) fn place(name: &str, layer: Option<usize>) -> (usize, usize) {
     (step, at)
 }
 
-/// What the bugs that show first at a tensor are about.
-pub(crate) fn topics(name: &str) -> &'static [Topic] {
-    ORDER.iter().find(|(known, _)| *known == name).map_or(&[], |(_, topics)| topics)
+/// What can be wrong where a tensor is the first to depart: what shows first at itself, and at what it is made of as far back as
+/// the other engine's own values are not known.
+pub(crate) fn topics(model: &Model, evidence: &Evidence, name: &str, layer: Option<usize>) -> BTreeSet<Topic> {
+    let mut topics = BTreeSet::new();
+    let mut open = vec![(name.to_owned(), layer)];
+    let mut seen = BTreeSet::new();
+    while let Some((name, layer)) = open.pop() {
+        let Some(step) = ORDER.iter().find(|step| step.name == name) else { continue };
+        topics.extend(step.topics);
+        for input in step.inputs {
+            let (input, layer) = resolve(model, input, layer);
+            if !known(evidence, &input, layer) && seen.insert((input.clone(), layer)) {
+                open.push((input, layer));
+            }
+        }
+    }
+    topics
+}
+
+/// The stream before a layer or after its attention, by the tap that hears it.
+fn resolve(model: &Model, input: &str, layer: Option<usize>) -> (String, Option<usize>) {
+    let architecture = &model.config().architecture;
+    let embedding = if architecture.scaled_embedding { "inp_scaled" } else { "embd" };
+    let last = model.config().layers - 1;
+    let (name, layer) = match (input, layer) {
+        ("x", Some(0)) => (embedding, None),
+        ("x", Some(layer)) => ("l_out", Some(layer - 1)),
+        ("x", None) => ("l_out", Some(last)),
+        ("middle", layer) => (if architecture.post_norms { "sa_out" } else { "ffn_inp" }, layer),
+        (name, layer) => (name, layer),
+    };
+    (name.to_owned(), layer)
+}
+
+/// Whether the other engine's values of a tensor are there for every position.
+fn known(evidence: &Evidence, name: &str, layer: Option<usize>) -> bool {
+    let rows = evidence.find(name, layer).map_or(0, |index| evidence.tensors()[index].positions.len());
+    rows == evidence.tokens.len()
 }
 
 /// Elements of a row of a tensor.

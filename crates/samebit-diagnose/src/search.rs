@@ -2,11 +2,13 @@
 //!
 //! Bugs are tried one by one on the pass as it is known so far; then pairs; what is found stays in, and the search goes on from there.
 
+use std::collections::BTreeSet;
+
 use samebit_model::Model;
 
 use crate::baseline::{Baseline, Distances, Setting, distances, find, grain, spread, whole};
 use crate::evidence::{Evidence, EvidenceError};
-use crate::faults::{self, Fault, Number, Reading};
+use crate::faults::{self, Fault, Number, Reading, Topic};
 use crate::report::{Departure, Diagnosis, Finding, RuledOut, Verdict};
 use crate::residual::gain;
 use crate::suspect::{How, Suspect, run};
@@ -18,6 +20,8 @@ const LEAST_GAIN: f64 = 0.69;
 /// Of the single bugs, how many are tried as parts of pairs.
 const FIRSTS: usize = 6;
 const SECONDS: usize = 40;
+/// How many of the best single bugs have their numbers refined.
+const REFINED: usize = 3;
 /// Two explanations whose scores are this near are told as equal.
 const TIE: f64 = 0.02;
 
@@ -74,6 +78,9 @@ impl Search<'_> {
         let mut ruled_out = Vec::new();
         while findings.len() < MOST_FINDINGS {
             let departure = self.departure(&now.distances);
+            if departure.is_none() && self.equal(&now.distances) {
+                break;
+            }
             let mut trials = self.singles(&now, departure);
             let mut best = self.accepted(&trials, &now, departure);
             if best.is_none() && departure.is_some() {
@@ -166,22 +173,26 @@ impl Search<'_> {
         before.iter().zip(after).enumerate().filter_map(each).sum()
     }
 
-    /// Every bug on its own; slow ones only if no other explains.
+    /// Every bug on its own: first those that can show at the departure, then the slow ones among them, then all others.
     fn singles(&mut self, now: &Baseline, departure: Option<usize>) -> Vec<Trial> {
         let how = self.how(departure);
+        let topics = self.topics(departure);
         let mut trials: Vec<Trial> = Vec::new();
-        for slow in [false, true] {
-            if slow && self.accepted(&trials, now, departure).is_some() {
+        let count = self.faults.len();
+        for (fitting, slow) in [(true, false), (true, true), (false, false)] {
+            if !trials.is_empty() && self.accepted(&trials, now, departure).is_some() {
                 break;
             }
-            for index in 0..self.faults.len() {
+            for index in 0..count {
                 let again = self.found.contains(&index) || self.same_series(index);
-                if self.faults[index].slow == slow && !again {
+                let fault = &self.faults[index];
+                let fits = departure.is_none() || topics.contains(&fault.topic);
+                if fault.slow == slow && fits == fitting && !again {
                     trials.extend(self.attempt(&[index], now, how));
                 }
             }
+            self.refine(&mut trials, now, how, departure);
         }
-        self.refine(&mut trials, now, how);
         trials.sort_by(|a, b| b.score.total_cmp(&a.score));
         trials
     }
@@ -193,11 +204,16 @@ impl Search<'_> {
     }
 
     /// Better guesses of the number that the best trial of each promising series has.
-    fn refine(&mut self, trials: &mut Vec<Trial>, now: &Baseline, how: How) {
+    fn refine(&mut self, trials: &mut Vec<Trial>, now: &Baseline, how: How, departure: Option<usize>) {
+        if let Some(best) = self.accepted(trials, now, departure)
+            && self.explained(&trials[best])
+        {
+            return;
+        }
         let mut seen = Vec::new();
         let mut order: Vec<usize> = (0..trials.len()).collect();
         order.sort_by(|&a, &b| trials[b].score.total_cmp(&trials[a].score));
-        for at in order.into_iter().take(FIRSTS) {
+        for at in order.into_iter().take(REFINED) {
             let Some(number) = self.faults[trials[at].faults[0]].number.clone() else { continue };
             let Some(make) = number.refine.filter(|_| trials[at].score > 0.0) else { continue };
             if seen.contains(&number.series) {
@@ -244,10 +260,17 @@ impl Search<'_> {
         }
     }
 
-    /// Whether nothing departs that the trial reached.
+    /// Whether nothing departs that the trial reached, and nothing is left to explain.
     fn explained(&self, trial: &Trial) -> bool {
-        self.departure(&trial.distances).is_none()
-            && trial.distances.iter().flatten().all(|&d| d < 3.0 * self.grain.max(1e-5))
+        self.departure(&trial.distances).is_none() && self.equal(&trial.distances)
+    }
+
+    /// Whether all tensors are equal, as far as the trace's own type can tell.
+    fn equal(&self, distances: &Distances) -> bool {
+        let near = |(index, d): (usize, &Option<f64>)| {
+            d.is_none_or(|d| d < 2.0 * grain(self.evidence, index, self.grain) + 1e-5)
+        };
+        distances.iter().enumerate().all(near)
     }
 
     /// The best trial that explains the departure, or, where nothing departs, that halves a distance.
@@ -305,7 +328,8 @@ impl Search<'_> {
         for (i, &a) in order.iter().take(FIRSTS).enumerate() {
             pairs.extend(order.iter().take(SECONDS).skip(i + 1).map(|&b| [a, b]));
         }
-        if let Some(topics) = departure.map(|index| self.topics(index)) {
+        if departure.is_some() {
+            let topics = self.topics(departure);
             let concerned: Vec<usize> =
                 order.iter().copied().filter(|&f| topics.contains(&self.faults[f].topic)).take(24).collect();
             for (i, &a) in concerned.iter().enumerate() {
@@ -326,9 +350,13 @@ impl Search<'_> {
         series(a).is_some() && series(a) == series(b)
     }
 
-    /// What the bugs that show first at a tensor are about.
-    fn topics(&self, index: usize) -> &'static [faults::Topic] {
-        self.evidence.tensors().get(index).map_or(&[], |seen| crate::check::topics(&seen.name))
+    /// What the bugs that can show at a departure are about; empty where there is none.
+    fn topics(&self, departure: Option<usize>) -> BTreeSet<Topic> {
+        match departure.map(|index| self.evidence.tensors().get(index)) {
+            Some(Some(seen)) => crate::check::topics(self.model, self.evidence, &seen.name, seen.layer),
+            Some(None) => crate::check::topics(self.model, self.evidence, "result_output", None),
+            None => BTreeSet::new(),
+        }
     }
 
     /// Keeps the best trial's bugs, and tells them with those that cannot be told from them.

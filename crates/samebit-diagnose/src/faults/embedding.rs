@@ -60,7 +60,7 @@ pub(super) fn faults(model: &Model) -> Vec<Fault> {
             "embeddings are not multiplied by √width",
             reference,
             |suspect, _| {
-                suspect.config.architecture.scaled_embedding = false;
+                suspect.change("inp_scaled", |moment, values| values.copy_from_slice(moment.earlier("embd")));
                 true
             },
         ));

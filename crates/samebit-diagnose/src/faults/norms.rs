@@ -196,10 +196,12 @@ fn heads() -> Vec<Fault> {
     let reference = "NUMERICS.md 16, step 2.3";
     let without = |id, finding: &str, query: bool, key: bool| {
         Fault::new(Topic::Norm, id, finding, reference, move |suspect, _| {
-            suspect.each_layer(|layer| {
-                layer.query_norm.take_if(|_| query);
-                layer.key_norm.take_if(|_| key);
-            });
+            if query {
+                suspect.change("Qcur_normed", |moment, values| values.copy_from_slice(moment.earlier("Qcur")));
+            }
+            if key {
+                suspect.change("Kcur_normed", |moment, values| values.copy_from_slice(moment.earlier("Kcur")));
+            }
             true
         })
     };

@@ -41,7 +41,7 @@ impl Subject {
         let readings = vec![reading("bos-missing", tokens[1..prompt].to_vec()), reading("bos-twice", twice)];
         let evidence = Evidence::new(tokens.clone(), prompt);
         let faults = faults::all(&model, &evidence, &readings);
-        let setting = Setting { isa: Isa::parse("auto").expect("there is always one"), threads: 1 };
+        let setting = Setting { isa: Isa::native(), threads: 1 };
         Self { model, tokens, prompt, faults, readings, setting }
     }
 
