@@ -143,6 +143,14 @@ impl<R: Real> Runner<R> {
         &self.model
     }
 
+    /// RoPE's cosines and sines of a position that was run; of the windowed layers' table if asked for and there is one.
+    ///
+    /// # Panics
+    /// If the position was not run.
+    pub fn rope(&self, windowed: bool, position: usize) -> (&[R], &[R]) {
+        self.ropes.of_layer(windowed).at(position)
+    }
+
     pub(crate) fn conversions(&self) -> Conversions<R> {
         Conversions { narrow: self.table.narrow }
     }

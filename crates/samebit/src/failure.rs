@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// Ctrl-C; what was finished has been written. Exit code 130, as a shell reports SIGINT.
     #[error("cancelled")]
     Cancelled,
+    /// The answer is no, and has been given: nothing went wrong. Exit code 1, and silence.
+    #[error("the answer is no")]
+    No,
     /// Whoever read stdout has gone (`samebit … | head`): nothing is wrong. Exit code 0, and silence.
     #[error("standard output was closed")]
     Closed,
@@ -47,6 +50,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Input(_) => 3,
             Self::Cancelled => 130,
+            Self::No => return ExitCode::from(1),
             Self::Closed => return ExitCode::SUCCESS,
         };
         let line = self.to_string();

@@ -38,5 +38,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Detokenize(args) => commands::tokenize::detokenize(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Synth(args) => commands::synth::run(args, verbosity),
+        Command::Trace(args) => commands::trace::run(args, verbosity),
+        Command::Compare(args) => commands::compare::run(args, verbosity),
     }
 }

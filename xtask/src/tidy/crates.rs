@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate may build on. A crate that is not listed may build on none of the others.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("samebit-numerics", &[]),
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
@@ -12,6 +12,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("samebit-synth", &["samebit-gguf", "samebit-numerics"]),
     ("samebit-model", &["samebit-gguf", "samebit-kernels", "samebit-numerics"]),
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
+    ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-numerics", "samebit-synth"]),
     ("samebit-accuracy", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("checkkern", &["samebit-kernels", "samebit-numerics"]),
@@ -26,13 +27,17 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "samebit-numerics",
             "samebit-synth",
             "samebit-text",
+            "samebit-trace",
         ],
     ),
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 2] =
-    [("samebit-model", &["samebit-synth"]), ("samebit-engine", &["samebit-synth", "samebit-text"])];
+const TEST_ARROWS: [(&str, &[&str]); 3] = [
+    ("samebit-model", &["samebit-synth"]),
+    ("samebit-engine", &["samebit-synth", "samebit-text"]),
+    ("samebit-trace", &["samebit-synth"]),
+];
 
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for file in tree.files() {

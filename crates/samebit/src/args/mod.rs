@@ -7,12 +7,14 @@ mod bench;
 mod model;
 mod prompt;
 mod sampling;
+mod trace;
 
 pub(crate) use argv::normalise;
 pub(crate) use bench::{BenchArgs, Format};
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
+pub(crate) use trace::{CompareArgs, TraceArgs};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Detokenize(DetokenizeArgs),
     Inspect(InspectArgs),
     Synth(SynthArgs),
+    Trace(Box<TraceArgs>),
+    Compare(Box<CompareArgs>),
 }
 
 const RUN_HELP: &str = "\
@@ -306,6 +310,7 @@ mod tests {
     fn every_setting_has_an_environment_variable() {
         // What names the work itself, and what should not linger in an environment.
         let without = [
+            "output",
             "prompt",
             "file",
             "tokens",

@@ -1,8 +1,10 @@
 //! The commands, one file each: what a user sees of them. Flags are parsed before, work is done below.
 
 pub(crate) mod bench;
+pub(crate) mod compare;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod run;
 pub(crate) mod synth;
 pub(crate) mod tokenize;
+pub(crate) mod trace;

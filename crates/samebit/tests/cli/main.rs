@@ -8,4 +8,5 @@ mod signals;
 mod support;
 mod synth;
 mod text;
+mod trace;
 mod usage;

@@ -1,0 +1,115 @@
+//! `samebit compare`: the first operation in which two traces part.
+
+use crate::args::{CompareArgs, KvArg, ModelArgs, NumericsArg, Verbosity};
+use crate::commands::trace::failure;
+use crate::failure::Failure;
+use crate::progress::{Progress, Unit};
+use crate::{engine, model, output};
+use samebit_kernels::{Isa, Numerics};
+use samebit_model::{KvType, Model};
+use samebit_trace::compare::{Options, Report, compare};
+use samebit_trace::report::{html, svg, terminal};
+use samebit_trace::{Filter, How, NameMap, Script, Trace, read, record};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) fn run(args: &CompareArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    let map = args.names.as_deref().map(read::name_map).transpose().map_err(input)?;
+    let (first, second) = match (&args.traces[..], &args.model) {
+        ([a, b], _) => (Some(open(a, map.as_ref())?), open(b, map.as_ref())?),
+        ([b], Some(_)) => (None, open(b, map.as_ref())?),
+        _ => return Err(Failure::Usage("one trace can only be compared with a model: give another, or -m".into())),
+    };
+    let mut second = second;
+    if let Some(tokens) = &args.tokens {
+        second.meta.tokens.clone_from(tokens);
+    }
+    let how = how(args);
+    let loaded = args.model.as_deref().map(load).transpose()?;
+    let path = args.model.as_deref().unwrap_or(Path::new("model"));
+    let first = match (first, &loaded) {
+        (Some(first), _) => first,
+        (None, Some(model)) => ours(model, &how, &second, args, path)?,
+        (None, None) => return Err(Failure::Usage("give a second trace, or -m".into())),
+    };
+    let mut bar = Progress::new("precisions", Unit::Repetitions, verbosity.quiet);
+    let mut progress = |done: usize, total: usize| bar.at(done as u64, total as u64);
+    let mut options = Options {
+        model: loaded.as_ref().map(|model| (model, &how)),
+        tolerance: args.tolerance,
+        progress: &mut progress,
+    };
+    let report = compare(&first, &second, &mut options).map_err(|error| failure(path, error))?;
+    bar.clear();
+    show(args, &report)?;
+    if report.departs { Err(Failure::No) } else { Ok(()) }
+}
+
+fn show(args: &CompareArgs, report: &Report) -> Result<(), Failure> {
+    let put = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
+    };
+    if let Some(path) = &args.html {
+        put(path, html::page(report))?;
+    }
+    if let Some(path) = &args.svg {
+        put(path, svg::file(report))?;
+    }
+    if args.json {
+        return output::write_json(report);
+    }
+    output::write(terminal::text(report, args.all).as_bytes())
+}
+
+fn input(error: samebit_trace::TraceError) -> Failure {
+    Failure::Input(error.to_string())
+}
+
+fn open(path: &Path, map: Option<&NameMap>) -> Result<Trace, Failure> {
+    read::read(path, map).map_err(input)
+}
+
+fn load(path: &Path) -> Result<Arc<Model>, Failure> {
+    let gguf = model::open(&ModelArgs { path: path.to_owned() })?;
+    Ok(Arc::new(Model::load(gguf).map_err(|error| Failure::at(path, error))?))
+}
+
+fn how(args: &CompareArgs) -> How {
+    let (numerics, own) = match args.numerics {
+        NumericsArg::V1 => (Numerics::V1, KvType::F16),
+        NumericsArg::A8 => (Numerics::A8, KvType::F16),
+        NumericsArg::F32 => (Numerics::F32, KvType::F32),
+        NumericsArg::F64 => (Numerics::F64, KvType::F32),
+    };
+    let kv = match args.kv {
+        None => own,
+        Some(KvArg::F16) => KvType::F16,
+        Some(KvArg::F32) => KvType::F32,
+    };
+    How { numerics, kv, isa: Isa::native(), threads: engine::threads(args.threads), context: 0 }
+}
+
+/// Our own trace of their tokens.
+fn ours(model: &Arc<Model>, how: &How, theirs: &Trace, args: &CompareArgs, path: &Path) -> Result<Trace, Failure> {
+    let tokens = &theirs.meta.tokens;
+    if tokens.is_empty() {
+        let place = args.traces.last().map(|p| p.display().to_string()).unwrap_or_default();
+        return Err(Failure::Input(format!(
+            "{place}: does not say which tokens it was made of: give them with --tokens"
+        )));
+    }
+    // Tokens alone are compared with what we would have generated.
+    let decode = theirs.meta.generated.len();
+    let prompt = &tokens[..tokens.len() - decode.saturating_sub(1).min(tokens.len() - 1)];
+    let alone = theirs.entries.is_empty() && decode > 0;
+    let script = match alone {
+        true => Script { prompt: tokens, decode, all_logits: false },
+        false if decode > 0 => Script { prompt, decode, all_logits: false },
+        false => Script {
+            prompt: tokens,
+            decode: 0,
+            all_logits: theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1),
+        },
+    };
+    record::record(model, how, &script, Filter::default()).map_err(|error| failure(path, error))
+}
