@@ -124,7 +124,11 @@ fn mirror(evidence: &Evidence, kept: Outcome) -> Option<Evidence> {
         let (_, _, cols, values) =
             kept.kept.iter().find(|(name, layer, ..)| *name == seen.name && *layer == seen.layer)?;
         let row = |&position: &usize| values.get(position * cols..(position + 1) * cols);
-        let values: Vec<f32> = seen.positions.iter().filter_map(row).flatten().copied().collect();
+        let all: Vec<f32> = seen.positions.iter().filter_map(row).flatten().copied().collect();
+        let values = match &seen.known {
+            None => all,
+            Some(known) => known.iter().filter_map(|&index| all.get(index).copied()).collect(),
+        };
         mirror.add(Seen { values, cols: *cols, ..seen.clone() }).ok()?;
     }
     Some(mirror)

@@ -33,7 +33,6 @@ const ORDER: &[Step] = &[
     step("kqv_out", &[Topic::Attention, Topic::Cache], &["Qcur_rope", "Kcur_rope", "Vcur"]),
     step("attn_out", &[Topic::Product, Topic::Quant], &["kqv_out"]),
     step("attn_post_norm", &[Topic::Norm], &["attn_out"]),
-    step("sa_out", &[Topic::FeedForward], &["attn_post_norm", "x"]),
     step("ffn_inp", &[Topic::FeedForward], &["attn_post_norm", "x"]),
     step("ffn_norm", &[Topic::Norm], &["middle"]),
     step("ffn_moe_logits", &[Topic::Product, Topic::Quant], &["ffn_norm"]),
@@ -92,7 +91,7 @@ fn resolve(model: &Model, input: &str, layer: Option<usize>) -> (String, Option<
         ("x", Some(0)) => (embedding, None),
         ("x", Some(layer)) => ("l_out", Some(layer - 1)),
         ("x", None) => ("l_out", Some(last)),
-        ("middle", layer) => (if architecture.post_norms { "sa_out" } else { "ffn_inp" }, layer),
+        ("middle", layer) => ("ffn_inp", layer),
         (name, layer) => (name, layer),
     };
     (name.to_owned(), layer)
@@ -100,8 +99,8 @@ fn resolve(model: &Model, input: &str, layer: Option<usize>) -> (String, Option<
 
 /// Whether the other engine's values of a tensor are there for every position.
 fn known(evidence: &Evidence, name: &str, layer: Option<usize>) -> bool {
-    let rows = evidence.find(name, layer).map_or(0, |index| evidence.tensors()[index].positions.len());
-    rows == evidence.tokens.len()
+    let seen = evidence.find(name, layer).map(|index| &evidence.tensors()[index]);
+    seen.is_some_and(|seen| seen.known.is_none() && seen.positions.len() == evidence.tokens.len())
 }
 
 /// Elements of a row of a tensor.

@@ -15,11 +15,18 @@ pub struct Seen {
     pub cols: usize,
     /// The position of each row, ascending.
     pub positions: Vec<usize>,
-    /// `positions.len() × cols`.
+    /// `positions.len() × cols`, or one for each of `known`.
     pub values: Vec<f32>,
+    /// Which of the `positions.len() × cols` values are known, ascending; all where there is none.
+    pub known: Option<Vec<usize>>,
 }
 
 impl Seen {
+    /// Where the value number `value` lies in all rows.
+    pub(crate) fn index(&self, value: usize) -> usize {
+        self.known.as_ref().map_or(value, |known| known[value])
+    }
+
     /// The name as llama.cpp would write it: `attn_norm-3`.
     pub fn label(&self) -> String {
         label(&self.name, self.layer)
@@ -139,7 +146,8 @@ impl Evidence {
     pub fn add(&mut self, seen: Seen) -> Result<(), EvidenceError> {
         let tensor = seen.label();
         let rows = seen.positions.len();
-        if seen.cols == 0 || seen.values.len() != rows * seen.cols {
+        let expected = seen.known.as_ref().map_or(rows * seen.cols, Vec::len);
+        if seen.cols == 0 || seen.values.len() != expected {
             return Err(EvidenceError::Truncated { tensor, values: seen.values.len(), rows, cols: seen.cols });
         }
         if let Some(&position) = seen.positions.iter().find(|&&p| p >= self.tokens.len()) {
@@ -169,8 +177,8 @@ impl Evidence {
                 tensor: seen.label(),
                 count: seen.values.iter().filter(|v| !v.is_finite()).count(),
                 all: seen.values.len(),
-                position: seen.positions[first / seen.cols],
-                element: first % seen.cols,
+                position: seen.positions[seen.index(first) / seen.cols],
+                element: seen.index(first) % seen.cols,
             })
         })
     }

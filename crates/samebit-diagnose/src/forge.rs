@@ -67,7 +67,7 @@ pub fn forge(
         });
         let (positions, values): (Vec<usize>, Vec<&[f32]>) = rows.unzip();
         let values = values.concat().into_iter().map(to_half).collect();
-        let seen = Seen { name: name.clone(), layer: *layer, cols: *cols, positions, values };
+        let seen = Seen { name: name.clone(), layer: *layer, cols: *cols, positions, values, known: None };
         // Its shapes are our own.
         let _ = evidence.add(seen);
     }

@@ -1,6 +1,6 @@
 //! Finds the bug that explains another engine's activations, by making it on purpose.
 //!
-//! Knows the forward pass and what may go wrong in it; nothing of trace files, text, terminals or clocks.
+//! Knows the forward pass and what may go wrong in it; nothing of text, terminals or clocks.
 
 pub mod attention;
 mod baseline;
@@ -8,6 +8,7 @@ mod check;
 mod decoders;
 pub mod evidence;
 pub mod faults;
+pub mod foreign;
 pub mod forge;
 mod probe;
 mod product;

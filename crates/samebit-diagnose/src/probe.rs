@@ -132,6 +132,10 @@ impl<'a> Probe<'a> {
         if seen.cols != cols {
             return;
         }
+        if seen.known.is_some() {
+            self.outcome.residuals[index] = Some(self.compare_known(index, name, values));
+            return;
+        }
         let mut sum = Residual::default();
         for (row, &position) in seen.values.chunks_exact(cols).zip(&seen.positions) {
             let Some(at) = self.row(position) else { continue };
@@ -146,6 +150,24 @@ impl<'a> Probe<'a> {
             }
         }
         self.outcome.residuals[index] = Some(sum);
+    }
+
+    /// Compares the few values that are known; too few to go on from.
+    fn compare_known(&self, index: usize, name: &str, values: &[f32]) -> Residual {
+        let seen = &self.evidence.tensors()[index];
+        let mut sum = Residual::default();
+        for (value, theirs) in seen.values.iter().enumerate() {
+            let (row, col) = (seen.index(value) / seen.cols, seen.index(value) % seen.cols);
+            let at = seen.positions.get(row).and_then(|&position| self.row(position));
+            let at = match name.starts_with("result_") {
+                true => at.and_then(|at| self.wanted.binary_search(&at).ok()),
+                false => at,
+            };
+            if let Some(ours) = at.and_then(|at| values.get(at * seen.cols + col)) {
+                sum = sum.plus(Residual::of(&[*theirs], &[*ours]));
+            }
+        }
+        sum
     }
 
     /// How far below the highest logit the other engine's choices lie, in deviations of the row, on average.
@@ -169,6 +191,8 @@ impl<'a> Probe<'a> {
 
 impl Tap<f32> for Probe<'_> {
     fn tensor(&mut self, name: &str, layer: Option<usize>, cols: usize, values: &mut [f32]) {
+        // Two names for the stream between attention and the feed-forward network.
+        let name = if name == "sa_out" { "ffn_inp" } else { name };
         if layer != self.layer {
             self.layer = layer;
             self.tensors.clear();
@@ -186,7 +210,7 @@ impl Tap<f32> for Probe<'_> {
             self.choose(cols, values);
         }
         self.compare(name, cols, values);
-        if matches!(name, "embd" | "inp_scaled" | "ffn_inp" | "sa_out" | "l_out") {
+        if matches!(name, "embd" | "inp_scaled" | "ffn_inp" | "l_out") {
             self.stream = values.to_vec();
         }
         self.tensors.insert(name.to_owned(), values.to_vec());

@@ -20,7 +20,7 @@ pub(crate) fn look(
     precision: Precision,
     setting: Setting,
 ) -> Option<String> {
-    let seen = evidence.tensors().get(index)?;
+    let seen = evidence.tensors().get(index).filter(|seen| seen.known.is_none())?;
     let how = How { keep: true, ..whole(model, setting) };
     let outcome = run(model, Suspect::innocent(model, evidence, setting.isa, precision), evidence, how).ok()?;
     let (_, _, cols, ours) =
@@ -67,7 +67,9 @@ fn source(evidence: &Evidence, seen: &Seen, wrong: &[usize], ours: &[f32]) -> Op
     let found: Vec<f32> = wrong.iter().map(|&i| seen.values[i]).collect();
     let excess: Vec<f32> = wrong.iter().map(|&i| seen.values[i] - ours[i]).collect();
     let spread = found.iter().any(|v| *v != found[0]);
-    for other in evidence.tensors().iter().filter(|other| spread && !std::ptr::eq(*other, seen)) {
+    for other in
+        evidence.tensors().iter().filter(|other| spread && other.known.is_none() && !std::ptr::eq(*other, seen))
+    {
         // The same memory under another shape begins at the same place.
         let at: Option<Vec<f32>> = wrong.iter().map(|&i| other.values.get(i).copied()).collect();
         let Some(old) = at else { continue };

@@ -162,7 +162,6 @@ fn experts() -> Vec<Fault> {
 fn stream(model: &Model) -> Vec<Fault> {
     let post = model.config().architecture.post_norms;
     let (attention, network) = if post { ("attn_post_norm", "ffn_post_norm") } else { ("attn_out", "ffn_out") };
-    let middle = if post { "sa_out" } else { "ffn_inp" };
     vec![
         Fault::new(
             Topic::FeedForward,
@@ -170,7 +169,7 @@ fn stream(model: &Model) -> Vec<Fault> {
             "what attention makes replaces the residual stream instead of being added",
             STREAM,
             move |suspect, _| {
-                suspect.change(middle, move |moment, values| values.copy_from_slice(moment.earlier(attention)));
+                suspect.change("ffn_inp", move |moment, values| values.copy_from_slice(moment.earlier(attention)));
                 true
             },
         ),
@@ -200,7 +199,7 @@ fn stream(model: &Model) -> Vec<Fault> {
             "attention's residual is taken after the norm",
             STREAM,
             move |suspect, _| {
-                suspect.change(middle, move |moment, values| sum(moment, attention, "attn_norm", values));
+                suspect.change("ffn_inp", move |moment, values| sum(moment, attention, "attn_norm", values));
                 true
             },
         ),

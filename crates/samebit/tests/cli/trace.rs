@@ -37,7 +37,8 @@ fn filters_summaries_and_what_else_there_is() {
     for name in ["rope_cos", "cache_k-0", "blk.0.attn_q.weight"] {
         assert!(labels.contains(name), "{name}");
     }
-    let (a, b) = (traced(folder.path(), "x", &["--summary"]), traced(folder.path(), "y", &["--summary", "--isa", "reference"]));
+    let (a, b) =
+        (traced(folder.path(), "x", &["--summary"]), traced(folder.path(), "y", &["--summary", "--isa", "reference"]));
     assert!(answer(&["compare", &a, &b]).contains("same bits"));
     let none = output(&["trace", "-m", tiny(), "--tokens", "5", "-o", &a, "--only", "nonsense"]);
     assert_eq!(none.status.code(), Some(2));
