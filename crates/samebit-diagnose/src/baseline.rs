@@ -49,7 +49,7 @@ pub(crate) fn distances(evidence: &Evidence, outcome: &Outcome) -> Distances {
 
 /// The distance below which a tensor counts as equal.
 pub(crate) fn grain(evidence: &Evidence, index: usize, grain: f64) -> f64 {
-    if index < evidence.tensors().len() { grain } else { CHOICE_GRAIN }
+    evidence.tensors().get(index).map_or(CHOICE_GRAIN, |seen| seen.grain().max(grain))
 }
 
 /// Nats of all distances; lower is nearer.

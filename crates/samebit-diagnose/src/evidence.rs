@@ -19,9 +19,18 @@ pub struct Seen {
     pub values: Vec<f32>,
     /// Which of the `positions.len() × cols` values are known, ascending; all where there is none.
     pub known: Option<Vec<usize>>,
+    /// Half a unit of the last place that was written; 0 where the values are floats.
+    pub resolution: f32,
 }
 
 impl Seen {
+    /// What writing in decimals left uncertain, relative to the values.
+    pub(crate) fn grain(&self) -> f64 {
+        let square = self.values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+        let size = (square / self.values.len().max(1) as f64).sqrt();
+        if self.resolution == 0.0 || size == 0.0 { 0.0 } else { 0.6 * f64::from(self.resolution) / size }
+    }
+
     /// Where the value number `value` lies in all rows.
     pub(crate) fn index(&self, value: usize) -> usize {
         self.known.as_ref().map_or(value, |known| known[value])
@@ -185,11 +194,12 @@ impl Evidence {
 
     /// Half the distance between neighbouring values, relative: what rounding to the trace's own type left uncertain.
     pub fn grain(&self) -> f64 {
-        let sample = || self.tensors.iter().flat_map(|seen| seen.values.iter().take(256));
+        let sample =
+            || self.tensors.iter().filter(|seen| seen.resolution == 0.0).flat_map(|seen| seen.values.iter().take(256));
         let fits = |bits: u32| sample().all(|v| v.to_bits().trailing_zeros() >= bits || *v == 0.0);
         // Root mean square of a rounding error over a binade: about 0.42 of half the spacing at its lower end.
         match (fits(16), fits(13)) {
-            _ if self.tensors.is_empty() => 1e-6,
+            _ if sample().next().is_none() => 1e-6,
             (true, _) => 1.7e-3,
             (_, true) => 2.1e-4,
             _ => 1e-6,

@@ -25,10 +25,11 @@ pub fn evidence(trace: &Trace, tokens: Option<&[u32]>, prompt: Option<usize>) ->
     let mut evidence = Evidence::new(all, prompt);
     evidence.greedy = !generated.is_empty() || (!values && prompt < evidence.tokens.len());
     for entry in &trace.entries {
-        let (values, known) = match &entry.values {
-            Values::All(values) => (values.clone(), None),
-            Values::Some { known, .. } => {
-                (known.iter().map(|(_, v)| *v).collect(), Some(known.iter().map(|(at, _)| *at).collect()))
+        let (values, known, resolution) = match &entry.values {
+            Values::All(values) => (values.clone(), None, 0.0),
+            Values::Some { known, resolution, .. } => {
+                let (indices, values): (Vec<usize>, Vec<f32>) = known.iter().copied().unzip();
+                (values, Some(indices), *resolution)
             }
             Values::None => continue,
         };
@@ -37,7 +38,7 @@ pub fn evidence(trace: &Trace, tokens: Option<&[u32]>, prompt: Option<usize>) ->
             continue;
         }
         let (name, layer, cols, positions) = (entry.name.clone(), entry.layer, entry.width(), entry.positions.clone());
-        evidence.add(Seen { name, layer, cols, positions, values, known })?;
+        evidence.add(Seen { name, layer, cols, positions, values, known, resolution })?;
     }
     Ok(evidence)
 }

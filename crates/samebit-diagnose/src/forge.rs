@@ -67,7 +67,8 @@ pub fn forge(
         });
         let (positions, values): (Vec<usize>, Vec<&[f32]>) = rows.unzip();
         let values = values.concat().into_iter().map(to_half).collect();
-        let seen = Seen { name: name.clone(), layer: *layer, cols: *cols, positions, values, known: None };
+        let seen =
+            Seen { name: name.clone(), layer: *layer, cols: *cols, positions, values, known: None, resolution: 0.0 };
         // Its shapes are our own.
         let _ = evidence.add(seen);
     }

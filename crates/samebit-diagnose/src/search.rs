@@ -60,11 +60,24 @@ pub fn diagnose(
     crate::check::check(model, evidence)?;
     let faults = faults::all(model, evidence, readings);
     let limits = spread(model, evidence, setting);
-    let grain = evidence.grain();
-    let limits = limits.iter().map(|spread| 2.5 * spread.unwrap_or(0.02) + 4.0 * grain + 1e-5).collect();
+    let least = evidence.grain();
+    let limit = |(index, spread): (usize, &Option<f64>)| {
+        2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index, least) + 1e-5
+    };
+    let limits = limits.iter().enumerate().map(limit).collect();
     let expected = faults.len() + 12;
-    let mut search =
-        Search { model, evidence, setting, faults, found: Vec::new(), grain, limits, passes: 0, expected, progress };
+    let mut search = Search {
+        model,
+        evidence,
+        setting,
+        faults,
+        found: Vec::new(),
+        grain: least,
+        limits,
+        passes: 0,
+        expected,
+        progress,
+    };
     Ok(search.go())
 }
 

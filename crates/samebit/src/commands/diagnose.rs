@@ -38,10 +38,12 @@ pub(crate) fn run(args: &DiagnoseArgs, verbosity: Verbosity) -> Result<(), Failu
     let trace =
         map.and_then(|map| read::read(path, map.as_ref())).map_err(|error| Failure::Input(error.to_string()))?;
     let tokenizer = Tokenizer::from_metadata(gguf.metadata()).ok();
-    let given = args.prompt.tokens.as_deref();
-    let evidence = foreign::evidence(&trace, given, args.prompt_length).map_err(|error| Failure::at(path, error))?;
     let text = text(args, &trace);
     let expected = expected(args, &gguf, tokenizer.as_ref(), text.as_deref())?;
+    // A trace that names no tokens is taken to be of the prompt given.
+    let stand_in = expected.as_deref().filter(|_| trace.meta.tokens.is_empty());
+    let given = args.prompt.tokens.as_deref().or(stand_in);
+    let evidence = foreign::evidence(&trace, given, args.prompt_length).map_err(|error| Failure::at(path, error))?;
     let claimed = &evidence.tokens[..evidence.prompt];
     let readings = tokenizer.as_ref().map_or_else(Vec::new, |tokenizer| {
         readings(tokenizer, expected.as_deref().unwrap_or(claimed), text.as_deref())

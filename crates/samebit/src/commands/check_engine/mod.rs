@@ -47,6 +47,9 @@ struct Report {
     not_tried: Vec<String>,
 }
 
+/// Asks about the prompt of a number in one way.
+type Ask<'f> = &'f dyn for<'c, 'd> Fn(&'c mut Check<'d>, usize) -> Result<Vec<Answer>, Failure>;
+
 struct Check<'a> {
     engine: Engine,
     args: &'a CheckEngineArgs,
@@ -140,12 +143,7 @@ impl Check<'_> {
     }
 
     /// Asks every prompt in one way, and compares with the first answers.
-    fn experiment(
-        &mut self,
-        promise: char,
-        what: &str,
-        ask: &dyn Fn(&mut Self, usize) -> Result<Vec<Answer>, Failure>,
-    ) -> Result<(), Failure> {
+    fn experiment(&mut self, promise: char, what: &str, ask: Ask<'_>) -> Result<(), Failure> {
         let mut answers = Vec::new();
         for index in 0..self.prompts.len() {
             answers.extend(ask(self, index)?.into_iter().map(|answer| (index, answer)));
