@@ -41,7 +41,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => forge(&model, (&tokens, prompt.len()), &bugs, precision, shown, setting),
         };
         let Ok(Some(evidence)) = forged else { continue };
-        let diagnosis = diagnose(&model, &evidence, &[], setting, &mut |_, _| {})?;
+        let diagnosis = match diagnose(&model, &evidence, &[], setting, &mut |_, _| {}) {
+            Ok(diagnosis) => diagnosis,
+            Err(error) => {
+                println!("| {id} | refused: {error} | | | | |");
+                continue;
+            }
+        };
         let number =
             bugs.first().and_then(|bug| bug.number.as_ref()).map_or(String::new(), |n| format!(" {:.4}", n.guess));
         all += 1;

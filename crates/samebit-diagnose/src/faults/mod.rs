@@ -100,6 +100,11 @@ impl Fault {
         }
     }
 
+    /// Whether its effect may be as small as a rounding.
+    pub(crate) fn is_subtle(&self) -> bool {
+        ["norm-epsilon", "norm-epsilon-outside", "gate-gelu-tanh", "gate-gelu-erf"].contains(&&*self.id)
+    }
+
     pub(crate) fn number(mut self, number: Number) -> Self {
         self.number = Some(number);
         self

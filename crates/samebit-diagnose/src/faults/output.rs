@@ -5,7 +5,7 @@ use samebit_model::weights::Linear;
 
 use super::rope::short;
 use super::{Fault, Number, Topic};
-use crate::product::{remake, right_row, transposed_row, usual};
+use crate::product::{remake, remake_transposed, right_row, usual};
 
 const REFERENCE: &str = "NUMERICS.md 16, step 3";
 
@@ -18,13 +18,7 @@ pub(super) fn faults(model: &Model) -> Vec<Fault> {
             REFERENCE,
             |suspect, _| {
                 suspect.change("result_output", |moment, values| {
-                    remake(
-                        "result_output",
-                        moment,
-                        values,
-                        &|p, row, into| transposed_row(moment, p, row, into),
-                        usual,
-                    );
+                    remake_transposed("result_output", moment, values);
                 });
                 true
             },

@@ -9,7 +9,7 @@ use samebit_numerics::blocks::Format;
 use super::{Fault, Topic};
 use crate::attention::to_half;
 use crate::decoders::{DECODERS, Decoder};
-use crate::product::{PRODUCTS, remake, right_row, transposed_row, usual};
+use crate::product::{PRODUCTS, remake, remake_transposed, right_row, usual};
 use crate::suspect::Suspect;
 
 const LAYOUT: &str = "NUMERICS.md 15, the format's own table";
@@ -156,9 +156,7 @@ fn transposed(model: &Model) -> Vec<Fault> {
         .map(|(id, finding, taps)| {
             Fault::new(Topic::Product, id, finding, reference, move |suspect, _| {
                 for &tap in taps {
-                    suspect.change(tap, move |moment, values| {
-                        remake(tap, moment, values, &|p, row, into| transposed_row(moment, p, row, into), usual);
-                    });
+                    suspect.change(tap, move |moment, values| remake_transposed(tap, moment, values));
                 }
                 true
             })
