@@ -5,7 +5,7 @@
 use samebit_diagnose::attention::Exactness;
 use samebit_diagnose::forge::{Shown, forge, generate};
 use samebit_diagnose::suspect::Precision;
-use samebit_diagnose::{Evidence, Setting, diagnose, faults};
+use samebit_diagnose::{Diagnosis, Evidence, Setting, diagnose, faults};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics};
 use samebit_model::Model;
@@ -49,45 +49,43 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         };
         let number =
-            bugs.first().and_then(|bug| bug.number.as_ref()).map_or(String::new(), |n| format!(" {:.4}", n.guess));
+            bugs.first().and_then(|bug| bug.number.as_ref()).map_or(String::new(), |n| format!(" {:.3e}", n.guess));
         all += 1;
-        match diagnosis.findings.first() {
-            Some(first) => {
-                let hit = first.ids == [id];
-                let tie = first.cannot_be_told_from.iter().any(|ids| *ids == [id]);
-                right += usize::from(hit);
-                tied += usize::from(tie && !hit);
-                let mark = if hit {
-                    ""
-                } else if tie {
-                    " (tie)"
-                } else {
-                    " **no**"
-                };
-                let guess = first.number.map_or(String::new(), |n| format!(" {n:.4}"));
-                let more: Vec<String> =
-                    diagnosis.findings[1..].iter().map(|f| format!("; then {}", f.ids.join("+"))).collect();
-                println!(
-                    "| {id}{number} | {}{guess}{mark}{} | {:.1e} | {:.1e} | {} | {} |",
-                    first.ids.join(" + "),
-                    more.concat(),
-                    first.before,
-                    first.after,
-                    first.tensor,
-                    diagnosis.passes
-                );
-            }
-            None => {
-                let (text, hit) = match (&diagnosis.departure, bugs.is_empty()) {
-                    (None, true) => ("nothing".to_owned(), true),
-                    (None, false) => ("nothing: within precision".to_owned(), false),
-                    (Some(departure), _) => (format!("**nothing known**, {}", departure.tensor), false),
-                };
-                right += usize::from(hit);
-                println!("| {id}{number} | {text} | {:.1e} | | | {} |", diagnosis.distance, diagnosis.passes);
-            }
-        }
+        let (hit, tie) = tell(&diagnosis, id, &number);
+        right += usize::from(hit);
+        tied += usize::from(tie && !hit);
     }
     println!("\n{right} of {all} found first, {tied} told as a tie.");
     Ok(())
+}
+
+/// A line of the table; whether the bug was found, and whether it was told as a tie.
+fn tell(diagnosis: &Diagnosis, id: &str, number: &str) -> (bool, bool) {
+    let passes = diagnosis.passes;
+    let Some(first) = diagnosis.findings.first() else {
+        let hit = diagnosis.departure.is_none() && id == "none";
+        let text = match &diagnosis.departure {
+            None if hit => "nothing".to_owned(),
+            None => "nothing: within precision".to_owned(),
+            Some(departure) => format!("**nothing known**, {}", departure.tensor),
+        };
+        println!("| {id}{number} | {text} | {:.1e} | | | {passes} |", diagnosis.distance);
+        return (hit, false);
+    };
+    let hit = first.ids == [id];
+    let tie = first.cannot_be_told_from.iter().any(|ids| *ids == [id]);
+    let mark = match (hit, tie) {
+        (true, _) => "",
+        (_, true) => " (tie)",
+        _ => " **no**",
+    };
+    let guess = first.number.map_or(String::new(), |n| format!(" {n:.3e}"));
+    let more: Vec<String> = diagnosis.findings[1..].iter().map(|f| format!("; then {}", f.ids.join("+"))).collect();
+    let (found, before, after) = (first.ids.join(" + "), first.before, first.after);
+    println!(
+        "| {id}{number} | {found}{guess}{mark}{} | {before:.1e} | {after:.1e} | {} | {passes} |",
+        more.concat(),
+        first.tensor
+    );
+    (hit, tie)
 }

@@ -152,66 +152,6 @@ fn stretch(format: Format, bytes: &[u8], elements: Range<usize>, into: &mut Vec<
 
 /// The logits' soft-cap.
 fn cap(name: &str, moment: &Moment<'_>, values: &mut [f32]) {
-    cap(name, moment, values);
-}
-
-/// Some outputs for all tokens, output by output.
-fn part(product: &Product<'_>, outputs: Range<usize>, cols: usize, row_of: &RowOf<'_>, sum: Sum) -> Vec<f32> {
-    let mut row = Vec::new();
-    let mut out = Vec::new();
-    for output in outputs {
-        row_of(product, product.rows.start + output, &mut row);
-        out.extend(product.input.chunks_exact(cols).map(|x| sum(&row, x)));
-    }
-    out
-}
-
-/// The row as it should be.
-pub(crate) fn right_row(moment: &Moment<'_>, product: &Product<'_>, row: usize, into: &mut Vec<f32>) {
-    let matrix = product.linear.weight.matrix(moment.model.gguf(), 0);
-    into.resize(matrix.cols, 0.0);
-    matrix.format.dequantize(matrix.row(row), into);
-}
-
-/// Makes the product again from the matrix read column by column: element (row, col) from where element (col, row) of a matrix of
-/// turned shape lies.
-pub(crate) fn remake_transposed(name: &str, moment: &Moment<'_>, values: &mut [f32]) {
-    let Some(product) = product(name, moment) else { return };
-    let matrix = product.linear.weight.matrix(moment.model.gguf(), 0);
-    let (cols, outputs) = (matrix.cols, product.rows.len());
-    if product.input.is_empty() || outputs != moment.cols {
-        return;
-    }
-    values.fill(0.0);
-    let mut line = Vec::new();
-    for col in 0..cols {
-        let start = col * matrix.rows + product.rows.start;
-        stretch(matrix.format, matrix.bytes, start..start + outputs, &mut line);
-        for (out, x) in values.chunks_exact_mut(outputs).zip(product.input.chunks_exact(cols)) {
-            let x = x[col];
-            out.iter_mut().zip(&line).for_each(|(o, w)| *o += w * x);
-        }
-    }
-    if let Some(bias) = &product.linear.bias {
-        for out in values.chunks_exact_mut(outputs) {
-            out.iter_mut().zip(&bias[product.rows.clone()]).for_each(|(o, b)| *o += b);
-        }
-    }
-    cap(name, moment, values);
-}
-
-/// Elements of a matrix counted through all its rows.
-fn stretch(format: Format, bytes: &[u8], elements: Range<usize>, into: &mut Vec<f32>) {
-    let (block, size) = (format.block_len(), format.block_bytes());
-    let (first, last) = (elements.start / block, elements.end.div_ceil(block));
-    into.resize((last - first) * block, 0.0);
-    format.dequantize(&bytes[first * size..last * size], into);
-    into.drain(..elements.start - first * block);
-    into.truncate(elements.len());
-}
-
-/// The logits' soft-cap.
-fn cap(name: &str, moment: &Moment<'_>, values: &mut [f32]) {
     if name == "result_output"
         && let Some(cap) = moment.config().logit_cap
     {

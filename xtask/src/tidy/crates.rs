@@ -13,10 +13,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("samebit-model", &["samebit-gguf", "samebit-kernels", "samebit-numerics"]),
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
-    (
-        "samebit-diagnose",
-        &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"],
-    ),
+    ("samebit-diagnose", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"]),
     ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-numerics", "samebit-synth"]),
     ("samebit-accuracy", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("checkkern", &["samebit-kernels", "samebit-numerics"]),

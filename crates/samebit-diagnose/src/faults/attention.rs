@@ -216,93 +216,34 @@ fn windows_of_attention(id: &'static str, finding: String, change: fn(&mut Vec<O
     })
 }
 
+/// Mistakes in storing: id, finding, what is stored, and whether keys or values alone are concerned.
+#[rustfmt::skip]
+const STORES: [(&str, &str, Store, Option<bool>); 13] = [
+    ("cache-late", "keys and values are written one position too late: slot 0 stays empty", Store::AllLate, None),
+    ("cache-late-decode", "generated tokens' keys and values are written one position too late", Store::DecodeLate, None),
+    ("cache-early-decode", "generated tokens' keys and values are written one position too early, over the one before; the last slot read is empty",
+        Store::DecodeEarly, None),
+    ("cache-early-decode-short", "generated tokens' keys and values are written one position too early, over the one before",
+        Store::DecodeEarlyShort, None),
+    ("cache-unwritten", "generated tokens' keys and values are never written: their slots are read empty", Store::DecodeUnwritten, None),
+    ("cache-unwritten-keys", "generated tokens' keys are never written: their slots are read empty", Store::DecodeUnwritten, Some(true)),
+    ("cache-unwritten-values", "generated tokens' values are never written: their slots are read empty", Store::DecodeUnwritten, Some(false)),
+    ("cache-written-after", "a generated token's key and value are written only after attention has read the slot", Store::WrittenAfter, None),
+    ("cache-stale", "the current slot is stale: it still holds the key and value of the position before", Store::CopyOfPrevious, None),
+    ("cache-stale-keys", "the current slot is stale: it still holds the key of the position before", Store::CopyOfPrevious, Some(true)),
+    ("cache-stale-values", "the current slot is stale: it still holds the value of the position before", Store::CopyOfPrevious, Some(false)),
+    ("cache-not-advanced", "the cache's position does not advance: every generated token is written to the same slot", Store::NotAdvanced, None),
+    ("cache-prompt-forgotten", "the prompt's keys and values are lost when generation starts", Store::PromptForgotten, None),
+];
+
 fn stores() -> Vec<Fault> {
-    let store = |id, finding: &str, store: Store, only_keys: Option<bool>| {
+    let fault = |(id, finding, store, only_keys): (&'static str, &str, Store, Option<bool>)| {
         let decode = store != Store::AllLate;
         edit(Topic::Cache, id, finding, "NUMERICS.md 8.1, 8.2 and 16, step 2.4", decode, move |attention| {
             (attention.store, attention.only_keys) = (store, only_keys);
         })
     };
-    vec![
-        store(
-            "cache-late",
-            "keys and values are written one position too late: slot 0 stays empty",
-            Store::AllLate,
-            None,
-        ),
-        store(
-            "cache-late-decode",
-            "generated tokens' keys and values are written one position too late",
-            Store::DecodeLate,
-            None,
-        ),
-        store(
-            "cache-early-decode",
-            "generated tokens' keys and values are written one position too early, over the one before; the last slot read is empty",
-            Store::DecodeEarly,
-            None,
-        ),
-        store(
-            "cache-early-decode-short",
-            "generated tokens' keys and values are written one position too early, over the one before",
-            Store::DecodeEarlyShort,
-            None,
-        ),
-        store(
-            "cache-unwritten",
-            "generated tokens' keys and values are never written: their slots are read empty",
-            Store::DecodeUnwritten,
-            None,
-        ),
-        store(
-            "cache-unwritten-keys",
-            "generated tokens' keys are never written: their slots are read empty",
-            Store::DecodeUnwritten,
-            Some(true),
-        ),
-        store(
-            "cache-unwritten-values",
-            "generated tokens' values are never written: their slots are read empty",
-            Store::DecodeUnwritten,
-            Some(false),
-        ),
-        store(
-            "cache-written-after",
-            "a generated token's key and value are written only after attention has read the slot",
-            Store::WrittenAfter,
-            None,
-        ),
-        store(
-            "cache-stale",
-            "the current slot is stale: it still holds the key and value of the position before",
-            Store::CopyOfPrevious,
-            None,
-        ),
-        store(
-            "cache-stale-keys",
-            "the current slot is stale: it still holds the key of the position before",
-            Store::CopyOfPrevious,
-            Some(true),
-        ),
-        store(
-            "cache-stale-values",
-            "the current slot is stale: it still holds the value of the position before",
-            Store::CopyOfPrevious,
-            Some(false),
-        ),
-        store(
-            "cache-not-advanced",
-            "the cache's position does not advance: every generated token is written to the same slot",
-            Store::NotAdvanced,
-            None,
-        ),
-        store(
-            "cache-prompt-forgotten",
-            "the prompt's keys and values are lost when generation starts",
-            Store::PromptForgotten,
-            None,
-        ),
-    ]
+    STORES.into_iter().map(fault).collect()
 }
 
 fn functions(model: &Model) -> Vec<Fault> {

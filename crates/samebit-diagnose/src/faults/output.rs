@@ -62,6 +62,13 @@ pub(super) fn faults(model: &Model) -> Vec<Fault> {
             },
         ),
     ];
+    faults.extend(matrix_and_cap(model));
+    faults.extend([0.5, 2.0].map(|guess| scaled(model, guess)));
+    faults
+}
+
+fn matrix_and_cap(model: &Model) -> Vec<Fault> {
+    let mut faults = Vec::new();
     let tied = model.weights().output.weight.name() == model.weights().embedding.name();
     if !tied {
         let finding = "the embedding serves as output matrix, though the file has one of its own";
@@ -92,7 +99,6 @@ pub(super) fn faults(model: &Model) -> Vec<Fault> {
             },
         )),
     }
-    faults.extend([0.5, 2.0].map(|guess| scaled(model, guess)));
     faults
 }
 

@@ -131,6 +131,12 @@ fn scaling(model: &Model) -> Vec<Fault> {
             }));
         }
     }
+    faults.extend(frequencies(model));
+    faults
+}
+
+fn frequencies(model: &Model) -> Vec<Fault> {
+    let mut faults = Vec::new();
     let rope = &model.config().rope;
     match rope.scaling {
         RopeScalingConfig::Linear(factor) => {
