@@ -35,7 +35,7 @@ impl Shown {
 }
 
 /// The trace that an engine with some bugs would give for some tokens, of which the first `prompt` are the prompt. Nothing if a bug
-/// cannot be made here.
+/// cannot be made here, or makes values that binary16 cannot hold.
 ///
 /// # Errors
 /// The bugs make a value that is not finite.
@@ -66,7 +66,10 @@ pub fn forge(
             seen.then_some((position, values))
         });
         let (positions, values): (Vec<usize>, Vec<&[f32]>) = rows.unzip();
-        let values = values.concat().into_iter().map(to_half).collect();
+        let values: Vec<f32> = values.concat().into_iter().map(to_half).collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Ok(None);
+        }
         let seen =
             Seen { name: name.clone(), layer: *layer, cols: *cols, positions, values, known: None, resolution: 0.0 };
         // Its shapes are our own.
@@ -89,9 +92,13 @@ pub fn generate(
 ) -> Result<Option<Evidence>, ForwardError> {
     let mut tokens = prompt.to_vec();
     for _ in 0..count {
-        let Some(evidence) = forge(model, (&tokens, prompt.len()), bugs, precision, Shown::Logits, setting)? else {
-            return Ok(None);
-        };
+        let run = (&tokens[..], prompt.len());
+        let mut made = forge(model, run, bugs, precision, Shown::Logits, setting)?;
+        if made.is_none() && tokens.len() == prompt.len() {
+            // Some bugs begin with the first generated token.
+            made = forge(model, run, &[], precision, Shown::Logits, setting)?;
+        }
+        let Some(evidence) = made else { return Ok(None) };
         let Some(logits) = evidence.tensors().last() else { return Ok(None) };
         let row = logits.values.chunks_exact(logits.cols).next_back().unwrap_or_default();
         let highest = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });

@@ -214,7 +214,8 @@ impl Search<'_> {
             for index in 0..count {
                 let again = self.found.contains(&index) || self.same_series(index);
                 let fault = &self.faults[index];
-                let fits = departure.is_none() || topics.contains(&fault.topic);
+                // Other tokens show anywhere, since they bring rows that the trace does not have.
+                let fits = departure.is_none() || fault.topic == Topic::Tokens || topics.contains(&fault.topic);
                 if self.subtle && !fault.is_subtle() {
                     continue;
                 }

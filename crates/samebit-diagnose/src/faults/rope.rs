@@ -32,8 +32,9 @@ fn config(
     edit: impl Fn(&mut RopeConfig) + Send + Sync + 'static,
 ) -> Fault {
     Fault::new(Topic::Rope, id, finding, TABLE, move |suspect, _| {
+        let before = format!("{:?}", suspect.config.rope);
         edit(&mut suspect.config.rope);
-        true
+        before != format!("{:?}", suspect.config.rope)
     })
 }
 
@@ -208,7 +209,9 @@ fn windowed(rope: &RopeConfig) -> Vec<Fault> {
                 rope.base = own;
             },
         ),
-        config("rope-window-scaled", "windowed layers are scaled like the others", |rope| rope.window_scaled = true),
+        config("rope-window-scaled", "windowed layers are scaled like the others", |rope| {
+            rope.window_scaled = rope.scaling != RopeScalingConfig::None;
+        }),
     ]
 }
 

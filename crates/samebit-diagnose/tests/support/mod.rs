@@ -21,6 +21,10 @@ pub(crate) struct Subject {
     pub(crate) setting: Setting,
 }
 
+/// Bugs that change the tiny models' tensors by no more than precision does: small logits are hardly capped, large embeddings hide ε,
+/// and both forms of GELU are nearly one. For these, nothing is the right answer too.
+const FAINT: [&str; 4] = ["logit-cap", "norm-epsilon", "norm-epsilon-outside", "gate-gelu-erf"];
+
 /// The precisions that traces are forged in.
 pub(crate) fn precisions() -> [Precision; 3] {
     [
@@ -85,6 +89,6 @@ impl Subject {
                 "MISSED "
             }
         );
-        (found || tied, format!("{}{guess}: {said}", fault.id))
+        (found || tied || (nothing && FAINT.contains(&&*fault.id)), format!("{}{guess}: {said}", fault.id))
     }
 }
