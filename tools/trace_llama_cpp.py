@@ -13,6 +13,7 @@ import argparse
 import ctypes
 import json
 import os
+import re
 import struct
 import sys
 
@@ -87,6 +88,13 @@ def label(name, operation, sources):
             parts = source.split(".")
             if len(parts) == 4 and parts[0] == "blk" and parts[2] in BY_MATRIX:
                 return f"{BY_MATRIX[parts[2]]}-{parts[1]}"
+    if operation == "FLASH_ATTN_EXT":
+        # Unnamed in some releases: the cache that it reads says which layer's it is.
+        for source in [name, *sources]:
+            found = re.match(r"(?:cache_k_l|.*-)(\d+)( |$)", source)
+            if found:
+                return f"kqv_out-{found[1]}"
+        return None
     base, _, layer = name.rpartition("-")
     if not base or not layer.isdigit():
         base, layer = name, None
@@ -128,10 +136,10 @@ class Listener:
             return name is not None
         if name is None or tensor.type != 0:
             return True
-        self.pass_[name] = self.array(pointer, tensor, name)
+        self.pass_[name] = self.array(pointer, tensor, name, operation)
         return True
 
-    def array(self, pointer, tensor, name):
+    def array(self, pointer, tensor, name, operation):
         ne, nb = list(tensor.ne), list(tensor.nb)
         size = sum((n - 1) * b for n, b in zip(ne, nb)) + 4
         raw = np.empty(size, np.uint8)
@@ -141,7 +149,7 @@ class Listener:
         base = name.rpartition("-")[0] or name
         if base in ("kq", "kq_soft_max"):
             return np.ascontiguousarray(view.transpose(1, 0, 2))  # tokens × heads × keys
-        if base.endswith(("_rope", "cur_normed")) or ne[2] > 1:
+        if base.endswith(("_rope", "cur_normed")) or ne[2] > 1 or operation == "FLASH_ATTN_EXT":
             return np.ascontiguousarray(view.reshape(ne[2], -1))
         return np.ascontiguousarray(view[0])
 

@@ -30,6 +30,8 @@ pub struct Pair {
     pub resolution: f32,
     /// Sum of all values of either side, where the coarser side is known in part, and how many there are.
     pub sums: Option<(f64, f64, usize)>,
+    /// RMS of all values of the side that is known in full, where the other is not.
+    pub rms: Option<f64>,
     /// The second tensor was multiplied by this before: its scores carry the scale of attention already.
     pub rescaled: Option<f32>,
 }
@@ -101,7 +103,8 @@ fn scores_of(a: &Entry, b: &Entry, x: &[f32], y: &[f32], rows: &[(usize, usize, 
 fn partial(full: &Entry, values: &[f32], part: &Entry, rows: &[(usize, usize, usize)], swapped: bool) -> Pair {
     let Values::Some { known, sum, resolution } = &part.values else { return Pair::default() };
     let (width, keys) = (part.width(), part.shape.last().copied().unwrap_or(1));
-    let scores = matches!(names::kind(&part.name), Kind::Scores | Kind::Softmax) && part.shape.len() == 2;
+    let two = part.shape.len() == 2 && full.shape.len() == 2;
+    let scores = two && matches!(names::kind(&part.name), Kind::Scores | Kind::Softmax);
     let full_keys = full.shape.last().copied().unwrap_or(1);
     let mut pair = Pair { resolution: *resolution, ..Pair::default() };
     for &(ra, rb, position) in rows {
@@ -121,6 +124,13 @@ fn partial(full: &Entry, values: &[f32], part: &Entry, rows: &[(usize, usize, us
             pair.places.push((position, index));
         }
     }
+    let width = full.width();
+    let mut squares = 0.0f64;
+    for &(ra, rb, _) in rows {
+        let row = if swapped { rb } else { ra };
+        squares += values[row * width..(row + 1) * width].iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+    }
+    pair.rms = Some((squares / (rows.len() * width).max(1) as f64).sqrt());
     // A sum is of all rows, and of all keys.
     let all = rows.len() == part.rows() && rows.len() == full.rows() && !scores;
     pair.sums = sum.filter(|_| all).map(|sum| {

@@ -150,7 +150,11 @@ pub(crate) fn parse(bytes: &[u8], map: Option<&BTreeMap<String, String>>) -> Res
             places.push(Place::read(name, value, data.len())?);
         }
     }
-    places.sort_by_key(|place| place.from);
+    places.sort_by_key(|place| (place.from, place.to));
+    // Else a small file could ask for any amount of memory.
+    if let Some(pair) = places.windows(2).find(|pair| pair[1].from < pair[0].to) {
+        return Err(TraceError::at(format!("tensor `{}`", pair[1].name), "lies over another one: the file is damaged"));
+    }
     let tensors: Result<Vec<Named>, TraceError> = places.iter().map(|place| place.tensor(data)).collect();
     crate::assemble::trace(tensors?, &strings, map)
 }

@@ -93,10 +93,8 @@ fn all_well(report: &Report, tolerance: f64) -> String {
     if report.judged {
         return format!("all {count} operations are explained: no operation adds more than its precision does");
     }
-    if let Some(words) = report.lines.last().and_then(|line| line.whole.as_ref()).map(|whole| &whole.words) {
-        return format!(
-            "all {count} tensors are as one of our precision modes has them, from the first to the last: {words}"
-        );
+    if let Some(words) = whole(report) {
+        return format!("all {count} tensors are explained from the tokens on: {words}");
     }
     if report.same_engine || report.lines.iter().all(|line| line.first_different.is_none() && line.inherits.is_some()) {
         return format!("all {count} tensors have the same bits");
@@ -105,6 +103,20 @@ fn all_well(report: &Report, tolerance: f64) -> String {
         "all {count} tensors agree to a relative error of {tolerance:.0e}; the largest is {}",
         largest(&report.lines)
     )
+}
+
+/// Which of our modes, and for how many tensors.
+fn whole(report: &Report) -> Option<String> {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for whole in report.lines.iter().filter_map(|line| line.whole.as_ref()) {
+        let count = counts.entry(whole.by?).or_default();
+        *count = (count.0 + 1, count.1 + usize::from(whole.reproduced));
+    }
+    let part = |(name, (all, reproduced)): (&&str, &(usize, usize))| match reproduced {
+        0 => format!("{all} by {name}"),
+        _ => format!("{all} by {name} ({reproduced} reproduced)"),
+    };
+    (!counts.is_empty()).then(|| counts.iter().map(part).collect::<Vec<_>>().join(", "))
 }
 
 fn largest(lines: &[Line]) -> String {
@@ -157,7 +169,7 @@ pub fn describe(kind: Kind, verdict: Verdict) -> String {
 pub fn explanation(line: &Line) -> String {
     let mut words = match (&line.adds, &line.whole) {
         (Some(adds), _) => describe(line.kind, adds.verdict),
-        (None, Some(whole)) if !line.departs => whole.words.clone(),
+        (None, Some(whole)) if !line.departs => whole.by.unwrap_or_default().into(),
         _ if line.departs => "DEPARTS".into(),
         _ => String::new(),
     };

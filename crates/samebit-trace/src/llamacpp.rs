@@ -12,6 +12,8 @@ use crate::trace::{Entry, Meta, Trace, Values};
 
 /// Elements of a tensor that can be: beyond it the text is damaged.
 const MOST_ELEMENTS: usize = 1 << 40;
+/// Likewise tokens of a pass, or heads.
+const MOST_ROWS: usize = 1 << 22;
 
 /// Whether a text looks like one of these.
 pub(crate) fn is(text: &str) -> bool {
@@ -31,10 +33,12 @@ pub(crate) fn parse(text: &str) -> Result<Trace, TraceError> {
         let known = names::of_graph(node.name, node.operation, &node.sources);
         let bad = |problem: &str| TraceError::at(format!("line {}: {}", number + 1, node.name), problem);
         let size = node.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MOST_ELEMENTS);
-        if size.is_none_or(|n| n == 0) {
+        let long = known.is_some() && node.shape[1].max(node.shape[2]) > MOST_ROWS;
+        if long || size.is_none_or(|n| n == 0) {
             return Err(bad("has a shape that cannot be"));
         }
         let mut block = Block::new(node.shape);
+        block.of_heads = node.operation == "FLASH_ATTN_EXT";
         let ended = lines.by_ref().map_while(|(_, line)| (!block.line(line)).then_some(())).count();
         if block.sum.is_none() && known.is_some() {
             return Err(bad(&format!("breaks off after {ended} lines without a sum: the text is truncated")));
@@ -79,6 +83,8 @@ impl<'a> Node<'a> {
 /// The values that are printed of a tensor.
 struct Block {
     shape: [usize; 4],
+    /// Dimension 1 is heads, not tokens.
+    of_heads: bool,
     /// Brackets that are open.
     depth: usize,
     /// Where the next row is: dimensions 1 and 2.
@@ -90,7 +96,7 @@ struct Block {
 
 impl Block {
     fn new(shape: [usize; 4]) -> Self {
-        Self { shape, depth: 0, at: [0; 2], known: Vec::new(), sum: None, resolution: 0.0 }
+        Self { shape, of_heads: false, depth: 0, at: [0; 2], known: Vec::new(), sum: None, resolution: 0.0 }
     }
 
     /// Takes a line; whether it was the last.
@@ -145,7 +151,10 @@ impl Block {
     fn rows(&self, name: &str) -> (usize, Vec<usize>, Vec<(usize, f32)>) {
         let [n0, n1, n2, _] = self.shape;
         let scores = matches!(names::kind(name), Kind::Scores | Kind::Softmax);
-        let of_heads = name.ends_with("_rope") || name.ends_with("cur_normed") || (name.contains("_moe_") && n0 == 1);
+        let of_heads = self.of_heads
+            || name.ends_with("_rope")
+            || name.ends_with("cur_normed")
+            || (name.contains("_moe_") && n0 == 1);
         let (rows, shape) = match (scores, of_heads || n2 > 1) {
             (true, _) => (n1, vec![n2, n0]),
             (_, true) => (n2, vec![n0 * n1]),
@@ -307,6 +316,8 @@ common_debug_cb_eval:                  result_norm = (f32)        MUL(norm{2, 1,
         let cut = &TEXT[..TEXT.find("sum = 700").expect("there")];
         assert!(parse(cut).expect_err("cut").to_string().contains("truncated"));
         assert!(parse("nothing").is_err() && !is("nothing") && is(TEXT));
+        let long = "ggml_debug: embd = (f32) GET_ROWS(a{1}) = {1, 999999999, 1, 1}\n    sum = 1\n";
+        assert!(parse(long).expect_err("long").to_string().contains("cannot be"));
         let huge = "x: embd = (f32) GET_ROWS(a{1}) = {99999999999, 99999999999, 1, 1}\n";
         assert!(parse(huge).expect_err("huge").to_string().contains("cannot be"));
     }

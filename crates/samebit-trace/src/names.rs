@@ -183,6 +183,10 @@ pub fn of_graph(name: &str, operation: &str, sources: &[&str]) -> Option<(String
         let by_weight = sources.iter().find_map(|source| of_matrix(source));
         return by_weight.or_else(|| canonical(name));
     }
+    if operation == "FLASH_ATTN_EXT" {
+        let layer = std::iter::once(&name).chain(sources).find_map(|name| layer_in(name))?;
+        return Some(("kqv_out".into(), Some(layer)));
+    }
     let (base, layer) = canonical(name)?;
     match (operation, base.as_str()) {
         ("ROPE", "Qcur" | "Kcur") => Some((format!("{base}_rope"), layer)),
@@ -190,6 +194,13 @@ pub fn of_graph(name: &str, operation: &str, sources: &[&str]) -> Option<(String
         ("SCALE", "Qcur" | "Qcur_rope") | ("GET_ROWS", "attn_out" | "ffn_inp" | "l_out") => None,
         _ => Some((base, layer)),
     }
+}
+
+/// The layer in `__fattn__-3`, or in a source: `cache_k_l3 (view)`, `Qcur-3 (permuted)`.
+fn layer_in(name: &str) -> Option<usize> {
+    let name = name.split(' ').next()?;
+    let number = name.strip_prefix("cache_k_l").or_else(|| Some(name.rsplit_once('-')?.1))?;
+    number.parse().ok()
 }
 
 /// What a product with a matrix of this name makes.
@@ -245,6 +256,9 @@ mod tests {
         assert_eq!(is("Qcur-0", "ROPE", &["Qcur-0"]).as_deref(), Some("Qcur_rope"));
         assert_eq!(is("Qcur-0", "RESHAPE", &["Qcur-0"]), None);
         assert_eq!(is("node_31", "MUL_MAT", &["blk.0.attn_output.weight", "kqv_out-0"]).as_deref(), Some("attn_out"));
+        assert_eq!(is("__fattn__-3", "FLASH_ATTN_EXT", &["Qcur-3"]).as_deref(), Some("kqv_out"));
+        let flash = of_graph("node_27", "FLASH_ATTN_EXT", &["node_9 (permuted)", "cache_k_l12 (view) (permuted)"]);
+        assert_eq!(flash, Some(("kqv_out".into(), Some(12))));
         assert_eq!(is("node_9", "SCALE", &["Qcur-0"]), None);
         assert_eq!(is("cache_k_l0 (view)", "SET_ROWS", &[]), None);
         assert_eq!(is("kqv_out-0", "CONT", &["kqv-0 (permuted)"]).as_deref(), Some("kqv_out"));

@@ -43,16 +43,20 @@ pub(crate) fn record(text: &str) -> Result<Trace, TraceError> {
     if prompt.is_empty() && tokens.is_empty() && rows.is_empty() {
         return Err(bad("has neither `tokens` nor `logits`: nothing to compare".into()));
     }
-    let (tokens, generated) = if prompt.is_empty() { (tokens, Vec::new()) } else { (prompt, tokens) };
+    // All but the last of the generated tokens went through the model too.
+    let (tokens, generated) = match (prompt.is_empty(), tokens.split_last()) {
+        (false, Some((_, run))) => ([&prompt[..], run].concat(), tokens),
+        (false, None) => (prompt, tokens),
+        (true, _) => (tokens, Vec::new()),
+    };
     let text = |key: &str| record.get(key).and_then(Value::as_str).map(str::to_owned);
     let digest = record.get("model").and_then(|m| m.get("digest")).and_then(Value::as_str).map(str::to_owned);
     let mut entries = Vec::new();
     if let Some(width) = rows.first().map(Vec::len) {
-        let run = tokens.len() + generated.len().saturating_sub(1);
         entries.push(Entry {
             name: "result_output".into(),
             layer: None,
-            positions: default_positions(rows.len(), run),
+            positions: default_positions(rows.len(), tokens.len()),
             shape: vec![width],
             values: Values::All(rows.concat()),
             summaries: Vec::new(),
@@ -91,10 +95,10 @@ mod tests {
         assert!(is_list("[1, 2,\n3]") && !is_list("a 1") && !is_list(" "));
         assert_eq!(list("[1, 2,\n3]").expect("read").meta.tokens, [1, 2, 3]);
         assert!(list("99999999999").is_err());
-        let trace = record(r#"{"prompt_tokens":[1,2],"tokens":[3],"logits":[0.5,null]}"#).expect("read");
-        assert_eq!((trace.meta.tokens.clone(), trace.meta.generated.clone()), (vec![1, 2], vec![3]));
+        let trace = record(r#"{"prompt_tokens":[1,2],"tokens":[3,4],"logits":[0.5,null]}"#).expect("read");
+        assert_eq!((trace.meta.tokens.clone(), trace.meta.generated.clone()), (vec![1, 2, 3], vec![3, 4]));
         let logits = trace.entry("result_output", None).expect("there");
-        assert_eq!((logits.positions.clone(), logits.first_not_finite()), (vec![1], Some((1, 1))));
+        assert_eq!((logits.positions.clone(), logits.first_not_finite()), (vec![2], Some((2, 1))));
         for bad in ["{}", "[1", r#"{"tokens":[-1]}"#, r#"{"logits":[[1],[1,2]]}"#, r#"{"logits":"x"}"#] {
             assert!(record(bad).is_err(), "{bad}");
         }

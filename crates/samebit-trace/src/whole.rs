@@ -29,10 +29,10 @@ pub struct Whole {
     pub relative: f64,
     /// For each mode: what it leaves of the distance, and how far it is from the exact pass itself.
     pub modes: Vec<(&'static str, f64, f64)>,
-    /// One of them explains it.
-    pub explained: bool,
-    /// Which, in words.
-    pub words: String,
+    /// The one that explains it, if one does.
+    pub by: Option<&'static str>,
+    /// That mode's values are theirs, but for little.
+    pub reproduced: bool,
 }
 
 /// Says of each line which mode explains it.
@@ -60,7 +60,11 @@ pub(crate) fn add(
     let exact = run(Numerics::F64, KvType::F32)?;
     let mut modes = Vec::new();
     for (name, numerics, kv) in MODES {
-        modes.push((name, run(numerics, kv)?));
+        // A binary16 cache may be too narrow for a model.
+        match run(numerics, kv) {
+            Err(TraceError::Forward(_)) => {}
+            ours => modes.push((name, ours?)),
+        }
     }
     let apart = |a: &Trace, b: &Trace, of: &Line| -> Option<f64> {
         let (x, y) = (a.entry(&of.name, of.layer)?, b.entry(&of.name, of.layer)?);
@@ -71,21 +75,24 @@ pub(crate) fn add(
         let of_mode = |(name, ours): &(&'static str, Trace)| {
             Some((*name, apart(ours, theirs, line)?, apart(&exact, ours, line)?))
         };
-        line.whole = Some(judge(relative, modes.iter().filter_map(of_mode).collect()));
+        let count = line.inherits.as_ref().map_or(0, |found| found.count);
+        line.whole = Some(judge(relative, count, modes.iter().filter_map(of_mode).collect()));
     }
     Ok(())
 }
 
-/// The finest mode that explains a distance: it does so much by itself, or leaves little of it.
-fn judge(relative: f64, modes: Vec<(&'static str, f64, f64)>) -> Whole {
+/// The finest mode that explains a distance: it does so much by itself, or leaves little of it. The fewer values it was
+/// measured on, the more it scatters.
+fn judge(relative: f64, count: usize, modes: Vec<(&'static str, f64, f64)>) -> Whole {
     let rounding = modes.first().map_or(0.0, |&(_, _, size)| ORDERS * size).max(UNITS);
+    let sizes = SIZES * (1.0 + 4.0 / (count.max(1) as f64).sqrt());
     let best = modes.iter().min_by(|a, b| a.1.total_cmp(&b.1));
-    let large = modes.iter().filter(|(_, _, size)| relative <= SIZES * size).min_by(|a, b| a.2.total_cmp(&b.2));
-    let words = match (best, large) {
-        _ if relative <= rounding => Some("binary32 rounding".to_owned()),
-        (Some(&(name, left, _)), _) if left <= LEFT * relative => Some(format!("{name}, reproduced")),
-        (_, Some(&(name, ..))) => Some(format!("the size of {name}")),
-        _ => None,
+    let large = modes.iter().filter(|(_, _, size)| relative <= sizes * size).min_by(|a, b| a.2.total_cmp(&b.2));
+    let (by, reproduced) = match (best, large) {
+        _ if relative <= rounding => (Some("binary32 rounding"), false),
+        (Some(&(name, left, _)), _) if left <= LEFT * relative => (Some(name), true),
+        (_, Some(&(name, ..))) => (Some(name), false),
+        _ => (None, false),
     };
-    Whole { relative, modes, explained: words.is_some(), words: words.unwrap_or_default() }
+    Whole { relative, modes, by, reproduced }
 }

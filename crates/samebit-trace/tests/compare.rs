@@ -214,6 +214,58 @@ fn logits_alone_are_held_against_whole_passes() {
     }
 }
 
+/// What llama-eval-callback would have printed of a trace: six values of a row, four decimals, the sum of all.
+fn callback_text(trace: &Trace) -> String {
+    let mut text = format!("I number of input tokens = {}\n", trace.meta.tokens.len());
+    trace.meta.tokens.iter().for_each(|id| text.push_str(&format!("I   {id}\n")));
+    for entry in trace.entries.iter().filter(|e| e.shape.len() == 1 && !e.name.ends_with("_rope")) {
+        let (label, width, rows) = (entry.label(), entry.width(), entry.rows());
+        text.push_str(&format!(
+            "common_debug_cb_eval: {label} = (f32) ADD(a{{1}}) = {{{width}, {rows}, 1, 1}}\n    [\n        [\n"
+        ));
+        let values = entry.all().expect("values");
+        for (index, row) in values.chunks_exact(width).enumerate() {
+            if index == 3 && rows > 6 {
+                text.push_str("            ..., \n");
+            }
+            if (3..rows.saturating_sub(3)).contains(&index) && rows > 6 {
+                continue;
+            }
+            let number = |v: &f32| format!("{v:12.4}");
+            let of = |part: &[f32]| part.iter().map(number).collect::<Vec<_>>().join(", ");
+            text.push_str(&format!("            [{}, ..., {}  ],\n", of(&row[..3]), of(&row[width - 3..])));
+        }
+        text.push_str(&format!("        ],\n    ]\n    sum = {:.6}\n", values.iter().sum::<f32>()));
+    }
+    text
+}
+
+#[test]
+fn a_text_with_a_few_values_is_held_against_whole_passes() {
+    let model = model("tiny-llama", "Q4_0");
+    let folder = tempfile::tempdir().expect("a folder");
+    let told = |trace: &Trace| {
+        let path = folder.path().join("t.txt");
+        std::fs::write(&path, callback_text(trace)).expect("written");
+        judged(&model, &Trace::read(&path).expect("read"))
+    };
+    let report = told(&foreign(&model, Numerics::F32, ("", None), |_, _| {}));
+    assert!(!report.departs && report.lines.len() > 20, "{:?}", report.findings);
+    let report = told(&foreign(&model, Numerics::A8, ("", None), |_, _| {}));
+    assert!(!report.departs, "{:?}", report.findings);
+    let report = told(&foreign(&model, Numerics::F32, ("ffn_norm", Some(1)), |_, v| *v *= 1.2));
+    assert_eq!(first(&report), Some("ffn_norm-1"), "{:?}", report.findings);
+}
+
+#[test]
+fn numbers_too_large_for_a_precision_are_no_end() {
+    let model = model("tiny-llama", "F32");
+    let theirs =
+        foreign(&model, Numerics::F64, ("Kcur", Some(1)), |index, v| *v *= if index == 3 { 1e30 } else { 1.0 });
+    let report = judged(&model, &theirs);
+    assert_eq!(first(&report), Some("Kcur-1"), "{:?}", report.findings);
+}
+
 #[test]
 fn what_cannot_be_is_told() {
     let model = model("tiny-llama", "F32");

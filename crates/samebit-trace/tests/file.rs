@@ -112,6 +112,8 @@ fn damaged_files_are_told_in_a_line() {
     assert!(error(&one(r#"{"dtype":"F32","shape":[0,4],"data_offsets":[0,0]}"#)).contains("holds nothing"));
     let unknown = safetensors(r#"{"foo":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#, &[0; 16]);
     assert!(error(&unknown).contains("--names"));
+    let over = r#"{"l_out-0":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"l_out-1":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}}"#;
+    assert!(error(&safetensors(over, &[0; 16])).contains("lies over another"));
     let rows = r#"{"__metadata__":{"positions":"0-4"},"l_out-0":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#;
     assert!(error(&safetensors(rows, &[0; 16])).contains("2 rows for 5 positions"));
 }

@@ -1,6 +1,6 @@
 //! What may be said to `trace` and `compare`.
 
-use super::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PromptArgs};
+use super::{ChatArgs, ComputeArgs, KvArg, ModelArgs, NumericsArg, PromptArgs};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub(crate) struct TraceArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) prompt: PromptArgs,
+    #[command(flatten)]
+    pub(crate) chat: ChatArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     /// Tokens to generate after the prompt, always the highest logit's

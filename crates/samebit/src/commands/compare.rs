@@ -25,7 +25,7 @@ pub(crate) fn run(args: &CompareArgs, verbosity: Verbosity) -> Result<(), Failur
         second.meta.tokens.clone_from(tokens);
     }
     let how = how(args);
-    let loaded = args.model.as_deref().map(load).transpose()?;
+    let loaded = args.model.as_deref().map(|path| load(path, &second, verbosity)).transpose()?;
     let path = args.model.as_deref().unwrap_or(Path::new("model"));
     let first = match (first, &loaded) {
         (Some(first), _) => first,
@@ -69,8 +69,14 @@ fn open(path: &Path, map: Option<&NameMap>) -> Result<Trace, Failure> {
     read::read(path, map).map_err(input)
 }
 
-fn load(path: &Path) -> Result<Arc<Model>, Failure> {
+/// The model; says so where their trace names another file.
+fn load(path: &Path, theirs: &Trace, verbosity: Verbosity) -> Result<Arc<Model>, Failure> {
     let gguf = model::open(&ModelArgs { path: path.to_owned() })?;
+    if let Some(digest) = &theirs.meta.model_digest
+        && *digest != model::digest(&gguf, verbosity)?
+    {
+        output::note(verbosity.quiet, &format!("{}: not the file that their trace was made of", path.display()));
+    }
     Ok(Arc::new(Model::load(gguf).map_err(|error| Failure::at(path, error))?))
 }
 
@@ -98,18 +104,9 @@ fn ours(model: &Arc<Model>, how: &How, theirs: &Trace, args: &CompareArgs, path:
             "{place}: does not say which tokens it was made of: give them with --tokens"
         )));
     }
-    // Tokens alone are compared with what we would have generated.
     let decode = theirs.meta.generated.len();
     let prompt = &tokens[..tokens.len() - decode.saturating_sub(1).min(tokens.len() - 1)];
-    let alone = theirs.entries.is_empty() && decode > 0;
-    let script = match alone {
-        true => Script { prompt: tokens, decode, all_logits: false },
-        false if decode > 0 => Script { prompt, decode, all_logits: false },
-        false => Script {
-            prompt: tokens,
-            decode: 0,
-            all_logits: theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1),
-        },
-    };
+    let all_logits = decode == 0 && theirs.entries.iter().any(|e| e.name == "result_output" && e.rows() > 1);
+    let script = Script { prompt, decode, all_logits };
     record::record(model, how, &script, Filter::default()).map_err(|error| failure(path, error))
 }

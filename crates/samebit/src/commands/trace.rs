@@ -14,7 +14,7 @@ pub(crate) fn run(args: &TraceArgs, verbosity: Verbosity) -> Result<(), Failure>
     let filter = filter(args)?;
     let gguf = model::open(&args.model)?;
     let tokenizer = model::tokenizer(&args.model, &gguf)?;
-    let tokens = prompt::raw(&args.prompt, &tokenizer, prompt::Invalid::Refuse)?;
+    let tokens = prompt::with_chat(&args.prompt, &args.chat, &args.model, &gguf, &tokenizer)?;
     let digest = model::digest(&gguf, verbosity)?;
     let loaded = Arc::new(Model::load(gguf).map_err(|error| Failure::at(&args.model.path, error))?);
     let options = engine::options(&args.compute)?;

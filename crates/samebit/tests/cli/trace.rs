@@ -19,8 +19,8 @@ fn two_runs_have_the_same_bits_and_another_precision_has_not() {
     let a = traced(folder.path(), "a", &["-t", "1"]);
     let b = traced(folder.path(), "b", &["-t", "2"]);
     assert!(answer(&["compare", &a, &b]).contains("same bits"));
-    let eight = traced(folder.path(), "c", &["--numerics", "a8"]);
-    let compared = output(&["compare", &a, &eight, "--tolerance", "0"]);
+    let other = traced(folder.path(), "c", &["--kv", "f32"]);
+    let compared = output(&["compare", &a, &other, "--tolerance", "0"]);
     assert_eq!(compared.status.code(), Some(1), "{}", stderr(&compared));
     assert_eq!(stderr(&compared), "", "the answer is on stdout, and no is no error");
 }
