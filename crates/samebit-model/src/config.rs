@@ -21,7 +21,7 @@ const MAX_CONTEXT: u64 = 1 << 30;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What a file of this architecture does not say.
-    pub architecture: &'static Architecture,
+    pub architecture: Architecture,
     /// Layers (`block_count`).
     pub layers: usize,
     /// Width of the residual stream (`embedding_length`).
@@ -196,7 +196,7 @@ impl Config {
         }
         let (experts, experts_used, feed_forward) = experts(&keys)?;
         Ok(Self {
-            architecture,
+            architecture: *architecture,
             layers,
             width,
             heads,

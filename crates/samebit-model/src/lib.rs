@@ -21,4 +21,5 @@ pub use config::Config;
 pub use error::{ForwardError, LoadError};
 pub use forward::{Row, Runner};
 pub use model::Model;
+pub use rope::rope_frequencies;
 pub use tap::Tap;

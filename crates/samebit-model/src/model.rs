@@ -1,7 +1,7 @@
 //! A model: a file, its configuration, and its tensors.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use samebit_gguf::Gguf;
 use samebit_kernels::{PackedMatrix, Pool, float_env};
@@ -14,7 +14,7 @@ use crate::weights::{Weight, Weights};
 /// A model whose tensors lie in a GGUF file.
 #[derive(Debug)]
 pub struct Model {
-    gguf: Gguf,
+    gguf: Arc<Gguf>,
     config: Config,
     weights: Weights,
     packed: OnceLock<PackedWeights>,
@@ -33,8 +33,17 @@ impl Model {
             let config = Config::from_metadata(gguf.metadata())?;
             let weights = Weights::load(&gguf, &config)?;
             gguf.forget_metadata();
-            Ok(Self { gguf, config, weights, packed: OnceLock::new(), used: AtomicBool::new(false) })
+            Ok(Self { gguf: Arc::new(gguf), config, weights, packed: OnceLock::new(), used: AtomicBool::new(false) })
         })
+    }
+
+    /// The same file read in another way, for study: what would come out if this constant or that tensor were another?
+    /// Shapes must fit together as they do in a model that was loaded; run it by a table without packed weights.
+    pub fn variant(&self, edit: impl FnOnce(&mut Config, &mut Weights)) -> Self {
+        let (mut config, mut weights) = (self.config.clone(), self.weights.clone());
+        edit(&mut config, &mut weights);
+        let gguf = Arc::clone(&self.gguf);
+        Self { gguf, config, weights, packed: OnceLock::new(), used: AtomicBool::new(false) }
     }
 
     /// The file, less its metadata.

@@ -24,6 +24,14 @@ pub(crate) struct Ropes<R> {
     windowed: Option<Rope<R>>,
 }
 
+/// The frequency of each rotated pair and the factor on sines and cosines, of full layers or of windowed ones, for contexts of up
+/// to `context` positions. NUMERICS.md, 7.1 to 7.3.
+pub fn rope_frequencies(model: &Model, windowed: bool, context: usize) -> (Vec<f64>, f64) {
+    let ropes = samebit_kernels::float_env::with_default(|| Ropes::<f32>::new(model, context));
+    let rope = ropes.of_layer(windowed);
+    (rope.frequencies.clone(), rope.magnitude)
+}
+
 impl<R: Real> Ropes<R> {
     pub(crate) fn new(model: &Model, context: usize) -> Self {
         let (config, factors) = (model.config(), &model.weights().rope_factors);

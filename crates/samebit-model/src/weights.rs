@@ -343,7 +343,7 @@ fn check_rope_factors(factors: &RopeFactors) -> Result<(), LoadError> {
 }
 
 fn layer(loader: &mut Loader<'_>, config: &Config, index: usize) -> Result<Layer, LoadError> {
-    let arch = config.architecture;
+    let arch = &config.architecture;
     let (width, dim) = (config.width, config.head_dim);
     let (query, key_value) = (config.heads * dim, config.kv_heads * dim);
     let name = |part: &str| format!("blk.{index}.{part}");

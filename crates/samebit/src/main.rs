@@ -40,5 +40,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Synth(args) => commands::synth::run(args, verbosity),
         Command::Trace(args) => commands::trace::run(args, verbosity),
         Command::Compare(args) => commands::compare::run(args, verbosity),
+        Command::Diagnose(args) => commands::diagnose::run(args, verbosity),
+        Command::CheckEngine(args) => commands::check_engine::run(args, verbosity),
     }
 }

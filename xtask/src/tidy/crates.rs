@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate may build on. A crate that is not listed may build on none of the others.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("samebit-numerics", &[]),
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
@@ -13,6 +13,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("samebit-model", &["samebit-gguf", "samebit-kernels", "samebit-numerics"]),
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
+    ("samebit-diagnose", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"]),
     ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-numerics", "samebit-synth"]),
     ("samebit-accuracy", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("checkkern", &["samebit-kernels", "samebit-numerics"]),
@@ -20,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
         "samebit",
         &[
             "samebit-conform",
+            "samebit-diagnose",
             "samebit-engine",
             "samebit-gguf",
             "samebit-kernels",
@@ -33,10 +35,11 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 3] = [
+const TEST_ARROWS: [(&str, &[&str]); 4] = [
     ("samebit-model", &["samebit-synth"]),
     ("samebit-engine", &["samebit-synth", "samebit-text"]),
     ("samebit-trace", &["samebit-synth"]),
+    ("samebit-diagnose", &["samebit-synth"]),
 ];
 
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {

@@ -4,6 +4,8 @@
 
 mod argv;
 mod bench;
+mod check_engine;
+mod diagnose;
 mod model;
 mod prompt;
 mod sampling;
@@ -11,6 +13,8 @@ mod trace;
 
 pub(crate) use argv::normalise;
 pub(crate) use bench::{BenchArgs, Format};
+pub(crate) use check_engine::CheckEngineArgs;
+pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
@@ -66,6 +70,8 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     Trace(Box<TraceArgs>),
     Compare(Box<CompareArgs>),
+    Diagnose(Box<DiagnoseArgs>),
+    CheckEngine(Box<CheckEngineArgs>),
 }
 
 const RUN_HELP: &str = "\
@@ -335,6 +341,10 @@ mod tests {
             "mixed",
             "against",
             "against_args",
+            "trace",
+            "prompt_length",
+            "url",
+            "prompts",
         ];
         for command in Cli::command().get_subcommands() {
             for arg in command.get_arguments().filter(|a| a.get_long().is_some()) {

@@ -1,7 +1,9 @@
 //! The commands, one file each: what a user sees of them. Flags are parsed before, work is done below.
 
 pub(crate) mod bench;
+pub(crate) mod check_engine;
 pub(crate) mod compare;
+pub(crate) mod diagnose;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod run;
