@@ -180,6 +180,7 @@ impl Vector for EmulatedMatrix {
 
 impl<const L: usize, const SIGNED: bool, const R: usize> ByteDot for Emulated<L, SIGNED, R> {
     const SIGNED: bool = SIGNED;
+    const DEAR_PRODUCTS: bool = !SIGNED;
 
     #[inline(never)]
     fn dot_bytes(self, acc: [i32; L], w: [i32; L], x: [i32; L]) -> [i32; L] {
