@@ -19,6 +19,8 @@ const MOST_FINDINGS: usize = 3;
 const LEAST_GAIN: f64 = 0.69;
 /// Nats of a subtle bug, all tensors together.
 const LEAST_SUBTLE: f64 = 0.2;
+/// Deviations of the logits by which choices of tokens may lie below the highest, on average, for reasons of precision.
+const MOST_CHOICE: f64 = 0.05;
 /// Of the single bugs, how many are tried as parts of pairs.
 const FIRSTS: usize = 6;
 const SECONDS: usize = 40;
@@ -70,7 +72,9 @@ pub fn diagnose(
     let limit = |(index, spread): (usize, &Option<f64>)| {
         2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index, least) + 1e-5
     };
-    let limits = limits.iter().enumerate().map(limit).collect();
+    let mut limits: Vec<f64> = limits.iter().enumerate().map(limit).collect();
+    // Tokens stay the other engine's in every pass, so these cannot show how far precision moves a choice.
+    limits[evidence.tensors().len()] = MOST_CHOICE;
     let grains = (0..=evidence.tensors().len()).map(|index| grain(evidence, index, least)).collect();
     let expected = faults.len() + 12;
     let mut search = Search {
@@ -130,7 +134,13 @@ impl Search<'_> {
     /// Noise of a trace of this type in this precision.
     fn settle_noise(&mut self, baseline: &Baseline) {
         let floor = floor(self.model, self.evidence, baseline.precision, self.setting);
-        self.grains.iter_mut().zip(floor).for_each(|(grain, floor)| *grain = grain.max(floor.unwrap_or(0.0)));
+        // All but the choices, which a mirror has from the other engine.
+        let tensors = self.evidence.tensors().len();
+        self.grains
+            .iter_mut()
+            .zip(floor)
+            .take(tensors)
+            .for_each(|(grain, floor)| *grain = grain.max(floor.unwrap_or(0.0)));
         self.step();
     }
 

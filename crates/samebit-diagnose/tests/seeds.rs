@@ -39,6 +39,19 @@ fn garbage_by_a_rope_that_turns_the_wrong_pairs() {
     assert_eq!(first(&diagnosis), ["rope-pairing"], "{}", diagnosis.text());
 }
 
+/// The same, when all that is known is the words themselves.
+#[test]
+fn garbage_is_explained_from_tokens_alone() {
+    let subject = Subject::new("tiny-llama", "F32");
+    let (bugs, prompt) = ([bug(&subject, "residual-feed-forward")], &subject.tokens[..8]);
+    let evidence = generate(&subject.model, prompt, 24, &bugs, precisions()[0], subject.setting);
+    let diagnosis = subject.diagnose(&evidence.expect("finite").expect("made"));
+    assert_eq!(first(&diagnosis), ["residual-feed-forward"], "{}", diagnosis.text());
+    let right = generate(&subject.model, prompt, 24, &[], precisions()[1], subject.setting);
+    let diagnosis = subject.diagnose(&right.expect("finite").expect("made"));
+    assert_eq!(diagnosis.verdict, Verdict::NoBug, "{}", diagnosis.text());
+}
+
 /// Nearly right, and wrong in the last matrix.
 #[test]
 fn wrong_logits_by_six_bits_read_as_four() {

@@ -200,7 +200,7 @@ fn windowed(rope: &RopeConfig) -> Vec<Fault> {
     let Some(own) = rope.window_base else { return Vec::new() };
     vec![
         config("rope-window-base-missing", "windowed layers use the RoPE base of the others", |rope| {
-            rope.window_base = None
+            rope.window_base = rope.window_base.filter(|&own| own == rope.base);
         }),
         config(
             "rope-window-base-everywhere",
