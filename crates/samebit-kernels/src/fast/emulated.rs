@@ -23,6 +23,8 @@ pub(super) enum Flaw {
     RoundsTwice,
     /// Products of words lose their highest bits before they are added.
     ShortWords,
+    /// The first factors of products of words have 14 bits.
+    NarrowWords,
     /// 16-bit sums have 15.
     ShortSums,
     /// Matrices of bytes come out transposed.
@@ -148,7 +150,8 @@ macro_rules! lanes {
         fn dot_words(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I {
             core::array::from_fn(|i| {
                 let ([a, b], [c, d]) = (words(w[i]).map(i32::from), words(x[i]).map(i32::from));
-                let sum = a * c + b * d;
+                let narrow = |x: i32| if self.0 == Flaw::NarrowWords { x << 18 >> 18 } else { x };
+                let sum = narrow(a) * c + narrow(b) * d;
                 acc[i].wrapping_add(if self.0 == Flaw::ShortWords { sum << 9 >> 9 } else { sum })
             })
         }

@@ -262,6 +262,8 @@ fn vectors_that_compute_wrongly_are_found() {
     assert_eq!(found, ["Q8_0", "Q6_K"]);
     let found = wrong::<ByWords<Emulated<8, false, 16>>, 1, 2>(Emulated(Flaw::ShortWords), &[Q8_0, Q6K]);
     assert_eq!(found, ["Q8_0"], "only whole activations reach so far");
+    let found = wrong::<ByBytes<Emulated<8, false, 16>>, 1, 2>(Emulated(Flaw::NarrowWords), &[Q6K, Q2K]);
+    assert_eq!(found, ["Q6_K"], "sums of larger quants are multiplied by their scales as whole words");
     let found = wrong::<BySmall<Emulated<8, false, 16>>, 1, 2>(Emulated(Flaw::ShortSums), &[Q6K, Q5K, Q2K]);
     assert_eq!(found, ["Q6_K", "Q5_K"], "sums of the smallest quants have room");
     let found = wrong::<ByBytes<EmulatedMatrix>, 1, 4>(EmulatedMatrix(Flaw::Transposed), &[Q8_0]);
