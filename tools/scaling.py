@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Draws time per token against the context, from `samebit bench -o jsonl` on standard input: one SVG on standard output.
 
-    samebit bench -m MODEL -p 0 -n 32 -d 128,512,2048,8064 -r 3 --against llama-bench -o jsonl | tools/scaling.py > scaling.svg
+    samebit bench -m MODEL -p 0 -n 16 -d 128,512,2048,8064 -r 3 --against llama-bench -o jsonl \
+      | tools/scaling.py MODEL='its name' llama-bench=llama.cpp > scaling.svg
 
 Each model is a pair of lines: samebit's, drawn through, and the other program's, dashed. Both axes are logarithmic.
+Arguments say how a model's file (less its ending) or the other program shall be called.
 """
 
 import json
@@ -11,11 +13,11 @@ import math
 import sys
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 440, 70, 50, 30, 250
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 820, 440, 70, 50, 30, 300
 COLOURS = ["#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#b8860b", "#555555"]
 
 
-def series(lines):
+def series(lines, names):
     """Name to points (context, milliseconds per token), ours and theirs."""
     found = {}
     for line in lines:
@@ -24,10 +26,12 @@ def series(lines):
             continue
         # A test of n tokens from depth d sees d + n/2 positions on average.
         context = row["n_depth"] + row["n_gen"] / 2
-        name = f'{Path(row["model_filename"]).stem}, {row["n_threads"]} thread' + "s" * (row["n_threads"] > 1)
+        stem = Path(row["model_filename"]).stem
+        name = f'{names.get(stem, stem)}, {row["n_threads"]} thread' + "s" * (row["n_threads"] > 1)
         found.setdefault((name, False), []).append((context, 1e3 / row["median_ts"]))
         if row.get("against_median_ts"):
-            other = (f'{name} ({row["against_program"]})', True)
+            program = names.get(row["against_program"], row["against_program"])
+            other = (f"{name} ({program})", True)
             found.setdefault(other, []).append((context, 1e3 / row["against_median_ts"]))
     return found
 
@@ -79,7 +83,8 @@ def draw(found):
 
 
 if __name__ == "__main__":
-    data = series(line for line in sys.stdin if line.strip())
+    called = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
+    data = series((line for line in sys.stdin if line.strip()), called)
     if not data:
         sys.exit("scaling.py: no tests of generation on standard input")
     print(draw(data))
