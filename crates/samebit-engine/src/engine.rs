@@ -194,7 +194,7 @@ impl Engine {
         sequence::new(&self.model, &self.options, &self.pool, self.context())
     }
 
-    fn check_prompt(&self, prompt: &[u32]) -> Result<(), EngineError> {
+    pub(crate) fn check_prompt(&self, prompt: &[u32]) -> Result<(), EngineError> {
         if prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
