@@ -62,6 +62,9 @@ pub struct Grammars {
     tokenizer: Arc<Tokenizer>,
     /// Made when the first grammar comes: a large vocabulary takes a moment.
     factory: OnceLock<Result<Arc<ParserFactory>, GrammarError>>,
+    /// For grammars, which may take long.
+    compilers: Workers,
+    /// For masks, which must not wait for them.
     workers: Arc<Workers>,
 }
 
@@ -71,8 +74,9 @@ impl Grammars {
     /// # Errors
     /// The system gives no threads.
     pub fn new(tokenizer: Arc<Tokenizer>, threads: usize) -> Result<Self, GrammarError> {
-        let workers = Workers::start(threads.max(1)).ok_or(GrammarError::Threads)?;
-        Ok(Self { tokenizer, factory: OnceLock::new(), workers: Arc::new(workers) })
+        let start = |threads| Workers::start(threads).ok_or(GrammarError::Threads);
+        let (compilers, workers) = (start(1)?, Arc::new(start(threads.max(1))?));
+        Ok(Self { tokenizer, factory: OnceLock::new(), compilers, workers })
     }
 
     /// Compiles a grammar. Blocks for as long as that takes: milliseconds, for a hostile one a few hundred of them.
@@ -83,8 +87,8 @@ impl Grammars {
         check::check(source)?;
         let factory = self.factory()?;
         let grammar = source.grammar();
-        // Deeply nested expressions are walked recursively; the workers have the stacks for it.
-        let matcher = self.workers.ask(move || begin(&factory, grammar)).ok_or(GrammarError::Threads)??;
+        // Deeply nested expressions are walked recursively; these threads have the stacks for it.
+        let matcher = self.compilers.ask(move || begin(&factory, grammar)).ok_or(GrammarError::Threads)??;
         Ok(constraint::grammar(matcher, Arc::clone(&self.workers)))
     }
 

@@ -23,8 +23,9 @@ mod model;
 mod options;
 mod tools;
 
+pub use http::gate::is_local;
 pub use http::{Running, ServeError, Stopped};
-pub use log::{LogFormat, init as init_log};
+pub use log::{LogFormat, LogLevel, init as init_log};
 pub use model::Model;
 pub use options::Options;
 

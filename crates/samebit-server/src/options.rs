@@ -2,6 +2,7 @@
 
 use samebit_engine::Limits;
 use samebit_engine::sampler::SamplerConfig;
+use samebit_text::template::CivilTime;
 use std::time::Duration;
 
 /// How to serve.
@@ -41,6 +42,10 @@ pub struct Options {
     pub grace: Duration,
     /// Threads that compute grammars' masks.
     pub grammar_threads: usize,
+    /// CPUs to bind the engine's threads to, if that is wanted.
+    pub cpus: Option<Vec<usize>>,
+    /// The day that a template's clock shows; without one it has no clock.
+    pub date: Option<CivilTime>,
     /// Whether `/slots` tells who is being served.
     pub slots: bool,
     /// Whether `/metrics` is there.
@@ -69,6 +74,8 @@ impl Default for Options {
             io_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(30),
             grammar_threads: 1,
+            cpus: None,
+            date: None,
             slots: true,
             metrics: true,
             page: true,

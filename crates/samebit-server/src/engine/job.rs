@@ -204,6 +204,7 @@ impl<'a> Job<'a> {
             Finish::Cancelled => Ending::Cancelled,
             Finish::Stop => Ending::Stop,
             Finish::Length => Ending::Length,
+            Finish::Deadline => Ending::Deadline,
         };
         let mut rest = String::new();
         if !choice.stopped {

@@ -4,5 +4,6 @@ mod job;
 mod stops;
 mod thread;
 
+pub(crate) use stops::overlap;
 pub(crate) use job::{Done, Ending, Event, Order, Piece, Timings};
-pub(crate) use thread::{Handle, SlotView, Submitted, start};
+pub(crate) use thread::{Handle, NotTaken, SlotView, Submitted, start};

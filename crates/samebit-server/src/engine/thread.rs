@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use crate::model::Model;
 use samebit_engine::{Batch, EngineError, Limits, Ticket};
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 type OrderId = u64;
 
 enum Command {
-    Submit(OrderId, Box<Order>),
-    Cancel(OrderId),
+    /// Orders that are taken together or not at all; their numbers follow one another.
+    Submit(OrderId, Vec<Order>),
+    Cancel(Range<OrderId>),
     Look(oneshot::Sender<Vec<SlotView>>),
     Stop,
 }
@@ -43,16 +44,16 @@ pub(crate) struct Handle {
     alive: Arc<AtomicBool>,
 }
 
-/// An order that was given. Dropping it takes it back.
+/// Orders that were given. Dropping it takes them back.
 pub(crate) struct Submitted {
-    id: OrderId,
+    ids: Range<OrderId>,
     commands: SyncSender<Command>,
 }
 
 impl Drop for Submitted {
     fn drop(&mut self) {
         // The thread hears of it between two steps. If the channel is full, the closed channel of events tells it too.
-        drop(self.commands.try_send(Command::Cancel(self.id)));
+        drop(self.commands.try_send(Command::Cancel(self.ids.clone())));
     }
 }
 
@@ -64,11 +65,12 @@ pub(crate) enum NotTaken {
 }
 
 impl Handle {
-    /// Gives an order. What becomes of it is told through its channel.
-    pub(crate) fn submit(&self, order: Order) -> Result<Submitted, NotTaken> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        match self.commands.try_send(Command::Submit(id, Box::new(order))) {
-            Ok(()) => Ok(Submitted { id, commands: self.commands.clone() }),
+    /// Gives orders that share a channel. It tells first that all of them are taken, or why one is not.
+    pub(crate) fn submit(&self, orders: Vec<Order>) -> Result<Submitted, NotTaken> {
+        let count = orders.len() as u64;
+        let first = self.next.fetch_add(count, Ordering::Relaxed);
+        match self.commands.try_send(Command::Submit(first, orders)) {
+            Ok(()) => Ok(Submitted { ids: first..first + count, commands: self.commands.clone() }),
             Err(TrySendError::Full(_)) => Err(NotTaken::Full),
             Err(TrySendError::Disconnected(_)) => Err(NotTaken::Ended),
         }
@@ -96,16 +98,27 @@ impl Handle {
 pub(crate) fn start(
     model: Arc<Model>,
     limits: Limits,
+    cpus: Option<Vec<usize>>,
     metrics: Arc<Metrics>,
-) -> std::io::Result<(Handle, JoinHandle<()>)> {
+) -> Result<(Handle, JoinHandle<()>), String> {
     // Room for all that may wait, and for as many to be taken back.
     let (commands, received) = sync_channel(limits.queue.saturating_mul(2).saturating_add(1024).min(1 << 20));
+    let (ready, started) = sync_channel(1);
     let alive = Arc::new(AtomicBool::new(true));
     let flag = Lowered(Arc::clone(&alive));
     let thread = std::thread::Builder::new().name("samebit-engine".into()).spawn(move || {
         let _flag = flag;
+        // The calling thread is one of those that compute: so it is this one that must ask for it.
+        let pinned = cpus.map_or(Ok(()), |cpus| model.engine.pin(&cpus));
+        let failed = pinned.is_err();
+        drop(ready.send(pinned.map_err(|error| format!("the engine's threads cannot be bound: {error}"))));
+        if failed {
+            return;
+        }
         Owner::new(&model, limits, &metrics).run(&received);
-    })?;
+    });
+    let thread = thread.map_err(|error| error.to_string())?;
+    started.recv().unwrap_or_else(|_| Err("the engine's thread ended at once".into()))?;
     Ok((Handle { commands, next: AtomicU64::new(1), alive }, thread))
 }
 
@@ -175,37 +188,39 @@ impl<'a> Owner<'a> {
 
     fn obey(&mut self, command: Command) -> ControlFlow<()> {
         match command {
-            Command::Submit(id, order) => self.submit(id, *order),
-            Command::Cancel(id) => self.cancel(id),
+            Command::Submit(first, orders) => self.submit_all(first, orders),
+            Command::Cancel(ids) => ids.for_each(|id| self.cancel(id)),
             Command::Look(answer) => drop(answer.send(self.look())),
             Command::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
     }
 
-    fn submit(&mut self, id: OrderId, order: Order) {
-        // Its client left while it waited to be heard.
-        if order.events.is_closed() {
+    fn submit_all(&mut self, first: OrderId, orders: Vec<Order>) {
+        let Some(events) = orders.first().map(|order| order.events.clone()) else { return };
+        // The client left while it waited to be heard.
+        if events.is_closed() {
             return;
         }
+        let taken: Result<(), EngineError> =
+            (first..).zip(orders).try_for_each(|(id, order)| self.submit(id, order));
+        // Those that were taken are taken back by whoever hears of the failure.
+        let answer = taken.map_or_else(Event::Failed, |()| Event::Accepted);
+        drop(events.try_send(answer));
+        self.metrics.publish(&self.batch.counts());
+    }
+
+    fn submit(&mut self, id: OrderId, order: Order) -> Result<(), EngineError> {
         let now = self.started.elapsed();
         let job = Job::new(&self.model.tokenizer, &order, now);
-        let events = order.events.clone();
         let mut submission = order.submission;
         // Deadlines are given from now on.
         submission.deadline = submission.deadline.map(|after| now + after);
-        let answer = match self.batch.submit(submission, now) {
-            Ok(ticket) => {
-                self.metrics.submitted(job.prompt);
-                self.entries.insert(ticket, Entry { id, job, since: now, gone: false });
-                self.tickets.insert(id, ticket);
-                Event::Accepted
-            }
-            Err(error) => Event::Failed(error),
-        };
-        // A client that left meanwhile has sent a cancellation too.
-        drop(events.try_send(answer));
-        self.metrics.publish(&self.batch.counts());
+        let ticket = self.batch.submit(submission, now)?;
+        self.metrics.submitted(job.prompt);
+        self.entries.insert(ticket, Entry { id, job, since: now, gone: false });
+        self.tickets.insert(id, ticket);
+        Ok(())
     }
 
     fn cancel(&mut self, id: OrderId) {

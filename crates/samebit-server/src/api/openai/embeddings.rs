@@ -1,0 +1,105 @@
+//! `POST /v1/embeddings`: a vector for each input.
+
+use super::super::shared::{Knobs, check_tokens, encode, prepare};
+use crate::answer::{Plan, gather, start};
+use crate::app::App;
+use crate::http::gate::Caller;
+use crate::http::{ApiError, body, error::json_response};
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use samebit_engine::Wants;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+struct Body {
+    input: Value,
+    encoding_format: Option<Format>,
+    dimensions: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Float,
+    Base64,
+}
+
+pub(crate) async fn embeddings(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let bytes = body::read(&app, request).await?;
+    let asked: Body = body::parse(&bytes)?;
+    let format = asked.encoding_format.unwrap_or(Format::Float);
+    let width = app.model.engine.model().config().width as u64;
+    if let Some(dimensions) = asked.dimensions.filter(|dimensions| *dimensions != width) {
+        return Err(ApiError::field("dimensions", format!("{dimensions}: this model's vectors have {width}")));
+    }
+    let plan = prepare(&app, move |app| plan(app, &asked.input)).await?;
+    let (prompts, tokens) = (plan.prompts.len(), plan.prompt_tokens());
+    let gathered = gather(start(&app, &caller, plan).await?, prompts, 1).await?;
+    let data = gathered.vectors.iter().enumerate().map(|(index, vector)| {
+        let embedding = match format {
+            Format::Float => json!(vector),
+            Format::Base64 => {
+                let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
+                json!(BASE64_STANDARD.encode(bytes))
+            }
+        };
+        json!({"object": "embedding", "index": index, "embedding": embedding})
+    });
+    let data: Vec<Value> = data.collect();
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    let body = json!({"object": "list", "data": data, "model": app.model.id, "usage": usage});
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+fn plan(app: &Arc<App>, input: &Value) -> Result<Plan, ApiError> {
+    let prompts = super::completions::prompts(app, "input", input)?;
+    let prompts: Vec<Vec<u32>> = prompts.into_iter().map(|(tokens, _)| tokens).collect();
+    Ok(Plan {
+        prompts,
+        choices: 1,
+        request: Knobs::default().request(app, Some(1))?,
+        stops: Arc::default(),
+        shown: Arc::default(),
+        logprobs: None,
+        prompt_logprobs: None,
+        grammar: None,
+        draft: Vec::new(),
+        priority: 0,
+        wants: Wants::Embedding,
+    })
+}
+
+/// The forms that an input or a prompt has: a text, tokens, or a list of either. With each the text, if it was one.
+pub(super) fn inputs(app: &App, param: &str, input: &Value) -> Result<Vec<(Vec<u32>, Option<String>)>, ApiError> {
+    let wrong = || ApiError::field(param, "give a text, a list of texts, a list of token ids, or a list of such lists");
+    let ids = |items: &[Value]| -> Result<Vec<u32>, ApiError> {
+        let id = |item: &Value| item.as_u64().and_then(|id| u32::try_from(id).ok());
+        let ids: Vec<u32> = items.iter().map(id).collect::<Option<_>>().ok_or_else(wrong)?;
+        check_tokens(app, param, &ids)?;
+        Ok(ids)
+    };
+    let one = |item: &Value| match item {
+        Value::String(text) => Ok((encode(app, text), Some(text.clone()))),
+        Value::Array(items) => Ok((ids(items)?, None)),
+        _ => Err(wrong()),
+    };
+    match input {
+        Value::Array(items) if items.first().is_some_and(Value::is_number) => Ok(vec![(ids(items)?, None)]),
+        Value::Array(items) if items.len() > app.options.choices => {
+            Err(ApiError::field(param, format!("{} inputs: give at most {}", items.len(), app.options.choices)))
+        }
+        Value::Array(items) if !items.is_empty() => items.iter().map(one).collect(),
+        Value::String(_) => Ok(vec![one(input)?]),
+        _ => Err(wrong()),
+    }
+}
