@@ -58,7 +58,9 @@ fn walk(schema: &Value) -> Result<(), GrammarError> {
         Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
             match (key.as_str(), value) {
                 ("pattern" | "whitespace_pattern", Value::String(pattern)) => repetitions(pattern)?,
-                ("patternProperties", Value::Object(patterns)) => patterns.keys().try_for_each(|key| repetitions(key))?,
+                ("patternProperties", Value::Object(patterns)) => {
+                    patterns.keys().try_for_each(|key| repetitions(key))?
+                }
                 ("multipleOf", Value::Number(number)) if number.as_f64().is_some_and(|by| by > MOST_DIVISOR) => {
                     return too_large(format!("`multipleOf` may be up to {MOST_DIVISOR}"));
                 }

@@ -74,7 +74,11 @@ fn a_schema_takes_what_it_describes() {
 fn expressions_and_grammars() {
     let (grammars, tokenizer) = grammars();
     let regex = grammars.compile(&Source::Regex("(red|green)/[0-9]{2}".into())).expect("an expression");
-    assert!(takes(&regex, &tokenizer, "red/12") && !takes(&regex, &tokenizer, "red/1") && !takes(&regex, &tokenizer, "blue/12"));
+    assert!(
+        takes(&regex, &tokenizer, "red/12")
+            && !takes(&regex, &tokenizer, "red/1")
+            && !takes(&regex, &tokenizer, "blue/12")
+    );
     let lark = grammars.compile(&Source::Lark("start: \"a\" start \"b\" | \"ab\"".into())).expect("a grammar");
     assert!(takes(&lark, &tokenizer, "aaabbb") && !takes(&lark, &tokenizer, "aab"));
     let control = grammars.compile(&Source::Lark("start: <[1]> \"x\"".into())).expect("a grammar");
@@ -134,8 +138,10 @@ fn bombs() {
     let (grammars, _) = grammars();
     let nested = (0..100).fold(json!({"type": "string"}), |inner, _| json!({"type": "array", "items": inner}));
     let wide: Vec<String> = (0..20_000).map(|i| format!("choice number {i}")).collect();
-    let any_of: Vec<_> = (0..2000).map(|i| json!({"properties": {format!("k{i}"): {"pattern": "^(a|b)*c{50}$"}}})).collect();
-    let all_of: Vec<_> = (0..12).map(|i| json!({"anyOf": [{"minimum": i}, {"multipleOf": i + 2}, {"type": "string"}]})).collect();
+    let any_of: Vec<_> =
+        (0..2000).map(|i| json!({"properties": {format!("k{i}"): {"pattern": "^(a|b)*c{50}$"}}})).collect();
+    let all_of: Vec<_> =
+        (0..12).map(|i| json!({"anyOf": [{"minimum": i}, {"multipleOf": i + 2}, {"type": "string"}]})).collect();
     let chain: serde_json::Map<_, _> = (0..5000)
         .map(|i| (format!("d{i}"), json!({"properties": {"x": {"$ref": format!("#/$defs/d{}", i + 1)}}})))
         .chain([("d5000".to_string(), json!({"type": "null"}))])
@@ -191,7 +197,10 @@ fn errors_are_one_line() {
     assert!(error.starts_with("the grammar cannot be used: ") && error.contains("nothing"), "{error}");
     for (source, wanted) in [
         (Source::Regex("((a{100}){101})b{3}".into()), "repetitions may multiply to 10000"),
-        (Source::JsonSchema(json!({"properties": {"x": {"pattern": "(a{200}){,100}"}}})), "repetitions may multiply to 10000"),
+        (
+            Source::JsonSchema(json!({"properties": {"x": {"pattern": "(a{200}){,100}"}}})),
+            "repetitions may multiply to 10000",
+        ),
         (Source::JsonSchema(json!({"multipleOf": 10_001})), "`multipleOf` may be up to 10000"),
     ] {
         let error = grammars.compile(&source).err().expect("refused").to_string();

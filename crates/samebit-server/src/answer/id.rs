@@ -79,7 +79,8 @@ impl LastEvent {
             Some(Self { id: ResponseId::parse(prefix, id)?, seen: seen? })
         });
         parsed.map(Some).ok_or_else(|| {
-            let message = format!("no event of this endpoint is named `{text}`: repeat the id of the last event that came");
+            let message =
+                format!("no event of this endpoint is named `{text}`: repeat the id of the last event that came");
             ApiError { param: Some("Last-Event-ID".into()), ..ApiError::bad(message) }
         })
     }
@@ -89,7 +90,8 @@ impl LastEvent {
         if digest.starts_with(&self.id.digest) && self.seen.len() == choices {
             return Ok(());
         }
-        let message = "the event belongs to another request, model or version of the numerics: the stream cannot be resumed here";
+        let message =
+            "the event belongs to another request, model or version of the numerics: the stream cannot be resumed here";
         let error = ApiError::new(StatusCode::CONFLICT, message).code("resume_mismatch");
         Err(ApiError { param: Some("Last-Event-ID".into()), ..error })
     }
@@ -119,7 +121,16 @@ mod tests {
     #[test]
     fn other_names_are_refused() {
         let id = ResponseId::new("cmpl", 1, "0123456789abcdef").text();
-        for wrong in ["x", ":", "cmpl-:1", &id, &format!("{id}:"), &format!("{id}:-1"), &format!("{id}:1,"), &format!("chat{id}:1")] {
+        for wrong in [
+            "x",
+            ":",
+            "cmpl-:1",
+            &id,
+            &format!("{id}:"),
+            &format!("{id}:-1"),
+            &format!("{id}:1,"),
+            &format!("chat{id}:1"),
+        ] {
             assert!(LastEvent::from_headers(&headers(wrong), "cmpl").is_err(), "{wrong}");
         }
         assert_eq!(LastEvent::from_headers(&headers(""), "cmpl"), Ok(None));

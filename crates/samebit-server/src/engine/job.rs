@@ -28,10 +28,16 @@ pub(crate) enum Event {
     /// The batch has taken it.
     Accepted,
     /// Probabilities of the prompt whose first choice this is.
-    Prompt { choice: u32, logprobs: Vec<TokenLogprob> },
+    Prompt {
+        choice: u32,
+        logprobs: Vec<TokenLogprob>,
+    },
     Token(Piece),
     Done(Done),
-    Embedding { choice: u32, values: Vec<f32> },
+    Embedding {
+        choice: u32,
+        values: Vec<f32>,
+    },
     /// There will be no answer.
     Failed(EngineError),
 }

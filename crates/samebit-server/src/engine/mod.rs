@@ -4,6 +4,6 @@ mod job;
 mod stops;
 mod thread;
 
-pub(crate) use stops::overlap;
 pub(crate) use job::{Done, Ending, Event, Order, Piece, Timings};
+pub(crate) use stops::overlap;
 pub(crate) use thread::{Handle, NotTaken, SlotView, Submitted, start};

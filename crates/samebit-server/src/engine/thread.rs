@@ -161,7 +161,6 @@ impl<'a> Owner<'a> {
     }
 
     fn run(&mut self, commands: &Receiver<Command>) {
-        let mut prepared = false;
         loop {
             if self.batch.is_idle() {
                 let Ok(command) = commands.recv() else { return };
@@ -178,11 +177,6 @@ impl<'a> Owner<'a> {
                 continue;
             }
             self.step();
-            if !prepared {
-                // After the first pass, as `samebit run` does: no first token waits for it.
-                self.model.engine.prepare(&mut |_, _| {});
-                prepared = true;
-            }
         }
     }
 
@@ -202,8 +196,7 @@ impl<'a> Owner<'a> {
         if events.is_closed() {
             return;
         }
-        let taken: Result<(), EngineError> =
-            (first..).zip(orders).try_for_each(|(id, order)| self.submit(id, order));
+        let taken: Result<(), EngineError> = (first..).zip(orders).try_for_each(|(id, order)| self.submit(id, order));
         // Those that were taken are taken back by whoever hears of the failure.
         let answer = taken.map_or_else(Event::Failed, |()| Event::Accepted);
         drop(events.try_send(answer));

@@ -68,7 +68,7 @@ fn admit(app: &App, request: &Request) -> Result<Payer, Box<Response>> {
     let headers = request.headers();
     check_host(app, headers).map_err(refuse)?;
     check_origin(app, headers).map_err(refuse)?;
-    if request.method() == Method::OPTIONS {
+    if request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
         return Err(Box::new(preflight()));
     }
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -88,7 +88,8 @@ fn admit(app: &App, request: &Request) -> Result<Payer, Box<Response>> {
             return Err(refuse(ApiError::unavailable("the server is about to end: ask another one")));
         }
         app.rates.request(payer, Instant::now()).map_err(|seconds| {
-            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "this minute's measure is used up: try again later");
+            let error =
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "this minute's measure is used up: try again later");
             refuse(error.code("rate_limit_exceeded").retry_after(seconds))
         })?;
     }
@@ -147,7 +148,10 @@ pub fn is_local(name: &str) -> bool {
 fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id, samebit, x-api-key, x-request-id"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, last-event-id, samebit, x-api-key, x-request-id",
+        ),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
         (header::ALLOW, "GET, POST"),
     ];

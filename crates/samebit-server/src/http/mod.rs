@@ -9,5 +9,5 @@ pub(crate) mod rate;
 mod stall;
 
 pub(crate) use error::ApiError;
-pub use listen::{Running, ServeError, Stopped};
 pub(crate) use listen::start;
+pub use listen::{Running, ServeError, Stopped};

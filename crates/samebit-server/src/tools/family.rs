@@ -66,7 +66,8 @@ impl Capabilities {
             tools: shows_tools(template),
             object_arguments: takes_objects(template),
             developer: source.contains("developer"),
-            parts: !shows_content(template, json!(PROBE)) && shows_content(template, json!([{"type": "text", "text": PROBE}])),
+            parts: !shows_content(template, json!(PROBE))
+                && shows_content(template, json!([{"type": "text", "text": PROBE}])),
             family,
             shown: marks.iter().filter_map(special).collect(),
         }
@@ -101,7 +102,8 @@ fn shows_tools(template: &ChatTemplate) -> bool {
 
 /// Renders a call with arguments as an object and looks whether JSON comes out.
 fn takes_objects(template: &ChatTemplate) -> bool {
-    let calls = json!([{"id": "call00000", "type": "function", "function": {"name": "f", "arguments": {PROBE: "needle"}}}]);
+    let calls =
+        json!([{"id": "call00000", "type": "function", "function": {"name": "f", "arguments": {PROBE: "needle"}}}]);
     let messages = [
         Message::new("user", "x"),
         Message::new("assistant", "").with("tool_calls", calls),
@@ -134,6 +136,8 @@ mod tests {
         );
         assert!(!takes_objects(&strings));
         let parts = template("{% for m in messages %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endfor %}");
-        assert!(!shows_content(&parts, json!(PROBE)) && shows_content(&parts, json!([{"type": "text", "text": PROBE}])));
+        assert!(
+            !shows_content(&parts, json!(PROBE)) && shows_content(&parts, json!([{"type": "text", "text": PROBE}]))
+        );
     }
 }

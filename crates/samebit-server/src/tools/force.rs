@@ -12,7 +12,8 @@ const MOST_CALLS: usize = 16;
 /// A Lark grammar of calls of these tools (names and schemas of their arguments), one call or several.
 pub(crate) fn force(family: Family, tools: &[(&str, Value)], several: bool, tokenizer: &Tokenizer) -> String {
     let key = if family == Family::Llama3 { "parameters" } else { "arguments" };
-    let objects: Vec<String> = tools.iter().map(|(name, schema)| format!("%json {}", object(name, key, schema))).collect();
+    let objects: Vec<String> =
+        tools.iter().map(|(name, schema)| format!("%json {}", object(name, key, schema))).collect();
     let object = format!("call: {}\n", objects.join("\n    | "));
     let more = |between: &str| match several {
         true => format!("({between}){{0,{}}}", MOST_CALLS - 1),
@@ -20,11 +21,14 @@ pub(crate) fn force(family: Family, tools: &[(&str, Value)], several: bool, toke
     };
     let start = match family {
         Family::Hermes => {
-            let tagged = format!("{} \"\\n\" call \"\\n\" {}", mark("<tool_call>", tokenizer), mark("</tool_call>", tokenizer));
+            let tagged =
+                format!("{} \"\\n\" call \"\\n\" {}", mark("<tool_call>", tokenizer), mark("</tool_call>", tokenizer));
             format!("start: {tagged} {}\n", more(&format!("\"\\n\" {tagged}")))
         }
         Family::Llama3 => format!("start: call {}\n", more("\"; \" call")),
-        Family::Mistral => format!("start: {} \"[\" call {} \"]\"\n", mark("[TOOL_CALLS]", tokenizer), more("\", \" call")),
+        Family::Mistral => {
+            format!("start: {} \"[\" call {} \"]\"\n", mark("[TOOL_CALLS]", tokenizer), more("\", \" call"))
+        }
     };
     start + &object
 }

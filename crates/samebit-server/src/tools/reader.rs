@@ -135,7 +135,8 @@ impl Reader {
             if text.is_empty() || (text.len() < PYTHON.len() && PYTHON.starts_with(text)) {
                 return;
             }
-            self.place = if text.starts_with(['{', '[']) || text.starts_with(PYTHON) { Place::Call } else { Place::Text };
+            self.place =
+                if text.starts_with(['{', '[']) || text.starts_with(PYTHON) { Place::Call } else { Place::Text };
             if let Some(rest) = text.strip_prefix(PYTHON) {
                 self.held = rest.to_owned();
             }
@@ -227,7 +228,8 @@ mod tests {
             let mut deltas: Vec<Delta> = pieces.iter().map(|piece| reader.push(piece)).collect();
             deltas.push(reader.finish());
             let content: String = deltas.iter().map(|delta| delta.content.as_str()).collect();
-            let calls: Vec<_> = deltas.into_iter().flat_map(|delta| delta.calls).map(|c| (c.name, c.arguments)).collect();
+            let calls: Vec<_> =
+                deltas.into_iter().flat_map(|delta| delta.calls).map(|c| (c.name, c.arguments)).collect();
             assert_eq!(reader.calls(), calls.len());
             (content, calls)
         };
@@ -263,7 +265,8 @@ mod tests {
 
     #[test]
     fn mistral() {
-        let text = "Now [TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"g\", \"arguments\": {}}]";
+        let text =
+            "Now [TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"x\": 1}}, {\"name\": \"g\", \"arguments\": {}}]";
         assert_eq!(read(Family::Mistral, text), ("Now".into(), vec![call("f", "{\"x\": 1}"), call("g", "{}")]));
         let text = "[TOOL_CALLS]f[ARGS]{\"x\": 1}[TOOL_CALLS]g{}";
         assert_eq!(read(Family::Mistral, text), (String::new(), vec![call("f", "{\"x\": 1}"), call("g", "{}")]));

@@ -60,9 +60,8 @@ fn a_stream_says_what_a_body_says() {
     let answer = server.post(CHAT, &streamed);
     assert_eq!(answer.header("content-type"), "text/event-stream");
     let events = answer.events();
-    let texts: Vec<String> = (0..3)
-        .map(|index| whole["choices"][index]["message"]["content"].as_str().expect("text").to_owned())
-        .collect();
+    let texts: Vec<String> =
+        (0..3).map(|index| whole["choices"][index]["message"]["content"].as_str().expect("text").to_owned()).collect();
     assert_eq!(gathered(&events, 3), texts);
     assert!(texts[0] != texts[1] && texts[1] != texts[2]);
     let (usage, events) = events.split_last().expect("events");

@@ -25,7 +25,8 @@ fn lists_of_prompts_are_answered_in_order() {
     let alone = |text: &str| server.post(PATH, &go_on(text, json!({"n": 2}))).ok()["choices"].clone();
     let (one, two) = (alone("one"), alone("two, which is longer"));
     let both = server.post(PATH, &go_on("", json!({"prompt": ["one", "two, which is longer"], "n": 2}))).ok();
-    let texts: Vec<&Value> = both["choices"].as_array().expect("choices").iter().map(|choice| &choice["text"]).collect();
+    let texts: Vec<&Value> =
+        both["choices"].as_array().expect("choices").iter().map(|choice| &choice["text"]).collect();
     assert_eq!(texts, [&one[0]["text"], &one[1]["text"], &two[0]["text"], &two[1]["text"]]);
     let indices: Vec<u64> =
         both["choices"].as_array().expect("choices").iter().filter_map(|choice| choice["index"].as_u64()).collect();
@@ -52,15 +53,25 @@ fn an_echo_brings_the_prompts_probabilities() {
         assert_eq!(list(name).len(), prompt + 1, "{name}");
     }
     assert!(list("token_logprobs")[0].is_null() && list("token_logprobs")[1..].iter().all(Value::is_number));
-    assert!(list("top_logprobs")[1..].iter().all(|top| top.as_object().is_some_and(|top| (1..=2).contains(&top.len()))));
+    assert!(
+        list("top_logprobs")[1..].iter().all(|top| top.as_object().is_some_and(|top| (1..=2).contains(&top.len())))
+    );
     assert_eq!(list("text_offset")[0], 0);
     // What was generated greedily is what was likeliest.
-    let last = list("top_logprobs")[prompt].as_object().expect("tokens").values().filter_map(Value::as_f64).fold(f64::MIN, f64::max);
+    let last = list("top_logprobs")[prompt]
+        .as_object()
+        .expect("tokens")
+        .values()
+        .filter_map(Value::as_f64)
+        .fold(f64::MIN, f64::max);
     assert_eq!(list("token_logprobs")[prompt].as_f64(), Some(last));
     let none = server.post(PATH, &go_on("abc def", json!({"echo": true, "logprobs": 2, "max_tokens": 0}))).ok();
     assert_eq!(none["choices"][0]["text"], "abc def");
     assert_eq!(none["choices"][0]["logprobs"]["token_logprobs"].as_array().map(Vec::len), Some(prompt));
-    assert_eq!(none["choices"][0]["logprobs"]["token_logprobs"].as_array().map(|l| &l[1..]), Some(&list("token_logprobs")[1..prompt]));
+    assert_eq!(
+        none["choices"][0]["logprobs"]["token_logprobs"].as_array().map(|l| &l[1..]),
+        Some(&list("token_logprobs")[1..prompt])
+    );
     let fields = json!({"echo": true, "logprobs": 2, "max_tokens": 1, "temperature": 0, "stream": true});
     let events = server.post(PATH, &go_on("abc def", fields)).events();
     for name in ["tokens", "token_logprobs", "text_offset"] {
@@ -121,10 +132,12 @@ fn embeddings_have_length_one() {
     let length: f64 = one.iter().map(|value| value * value).sum();
     assert!((length - 1.0).abs() < 1e-4, "{length}");
     let packed = server.post("/v1/embeddings", &json!({"input": "a cat", "encoding_format": "base64"})).ok();
-    let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, packed["data"][0]["embedding"].as_str().expect("text"));
+    let bytes = base64::Engine::decode(
+        &base64::prelude::BASE64_STANDARD,
+        packed["data"][0]["embedding"].as_str().expect("text"),
+    );
     let bytes = bytes.expect("base64");
-    let floats: Vec<f64> =
-        bytes.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect();
+    let floats: Vec<f64> = bytes.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect();
     assert_eq!(floats.iter().map(|v| *v as f32).collect::<Vec<_>>(), one.iter().map(|v| *v as f32).collect::<Vec<_>>());
     assert!(server.post("/v1/embeddings", &json!({"input": "x", "dimensions": 3})).error(400).contains("dimensions"));
 }

@@ -24,8 +24,12 @@ fn a_stream_ends_with_what_a_body_says() {
     streamed["stream"] = json!(true);
     let events = events(&server.post(PATH, &streamed));
     let names: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
-    assert_eq!(names[..4], ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"]);
-    let tail = ["response.output_text.done", "response.content_part.done", "response.output_item.done", "response.incomplete"];
+    assert_eq!(
+        names[..4],
+        ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"]
+    );
+    let tail =
+        ["response.output_text.done", "response.content_part.done", "response.output_item.done", "response.incomplete"];
     assert_eq!(names[names.len() - 4..], tail);
     for (number, event) in events.iter().enumerate() {
         assert_eq!(event["sequence_number"], number);
@@ -52,7 +56,8 @@ fn items_become_messages() {
     let fields = |input: Value| json!({"input": input, "max_output_tokens": 4, "ignore_eos": true, "samebit": true});
     let body = server.post(PATH, &fields(texts)).ok();
     let prompt = server.post("/detokenize", &json!({"tokens": body["samebit"]["prompt_tokens"]})).ok();
-    let wanted = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi.<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n";
+    let wanted =
+        "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi.<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n";
     assert!(prompt["content"].as_str().is_some_and(|prompt| prompt.contains(wanted)), "{prompt}");
     for (wrong, what) in [
         (json!({"input": 3}), "input"),

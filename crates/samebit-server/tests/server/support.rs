@@ -92,7 +92,8 @@ pub(crate) fn server() -> Server {
 /// A server on a free port.
 pub(crate) fn start(model: Model, options: Options) -> Server {
     let running = samebit_server::start(model, Options { port: 0, ..options }).expect("a server");
-    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
+    let config =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120)));
     Server { address: running.address(), running: Some(running), agent: config.build().new_agent() }
 }
 

@@ -32,7 +32,8 @@ fn a_forced_call_is_a_call() {
         let call = made["message"]["tool_calls"][0].clone();
         let name = call["function"]["name"].as_str().expect("a name");
         assert!(name == "weather" || (name == "clock" && choice == "required"), "{call}");
-        let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str().expect("text")).expect("JSON");
+        let arguments: Value =
+            serde_json::from_str(call["function"]["arguments"].as_str().expect("text")).expect("JSON");
         assert!(name == "clock" || arguments["city"] == "Oslo" || arguments["city"] == "Rome", "{arguments}");
         let mut streamed = ask("x", fields);
         streamed["stream"] = json!(true);
@@ -52,11 +53,20 @@ fn responses_call_too() {
     let asked = json!({"input": "x", "tools": flat, "tool_choice": {"type": "function", "name": "weather"}});
     let body = server.post("/v1/responses", &asked).ok();
     let item = body["output"][0].clone();
-    assert_eq!((&item["type"], &item["name"], &body["status"]), (&json!("function_call"), &json!("weather"), &json!("completed")));
+    assert_eq!(
+        (&item["type"], &item["name"], &body["status"]),
+        (&json!("function_call"), &json!("weather"), &json!("completed"))
+    );
     let mut streamed = asked;
     streamed["stream"] = json!(true);
     let text = server.post("/v1/responses", &streamed).text;
-    for name in ["output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done", "completed"] {
+    for name in [
+        "output_item.added",
+        "function_call_arguments.delta",
+        "function_call_arguments.done",
+        "output_item.done",
+        "completed",
+    ] {
         assert!(text.contains(&format!("event: response.{name}\n")), "{name}\n{text}");
     }
     // The result goes back in.
@@ -65,7 +75,11 @@ fn responses_call_too() {
     let next = server.post("/v1/responses", &json!({"input": input, "max_output_tokens": 3, "samebit": true})).ok();
     let prompt = server.post("/detokenize", &json!({"tokens": next["samebit"]["prompt_tokens"]})).ok();
     let prompt = prompt["content"].as_str().expect("text");
-    assert!(prompt.contains("<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": ") && prompt.contains("tool: rain"), "{prompt}");
+    assert!(
+        prompt.contains("<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": ")
+            && prompt.contains("tool: rain"),
+        "{prompt}"
+    );
 }
 
 #[test]

@@ -173,6 +173,8 @@ mod tests {
     #[test]
     fn values() {
         assert_eq!((seconds("1"), parallel("1024"), connections("1")), (Ok(1), Ok(1024), Ok(1)));
-        assert!(seconds("0").is_err() && seconds("86401").is_err() && parallel("0").is_err() && connections("-1").is_err());
+        assert!(
+            seconds("0").is_err() && seconds("86401").is_err() && parallel("0").is_err() && connections("-1").is_err()
+        );
     }
 }

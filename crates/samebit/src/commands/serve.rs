@@ -25,7 +25,10 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     let model = load(args, &engine_options, verbosity)?;
     options.sampling.validate(model.tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
     if options.api_keys.is_empty() && !samebit_server::is_local(&options.host) {
-        output::note(verbosity.quiet, &format!("everybody who reaches {} may ask: give --api-key to keep others out", options.host));
+        output::note(
+            verbosity.quiet,
+            &format!("everybody who reaches {} may ask: give --api-key to keep others out", options.host),
+        );
     }
     let server = samebit_server::start(model, options).map_err(|error| Failure::Input(error.to_string()))?;
     interrupt::be_orderly();
@@ -37,7 +40,9 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
             output::note(verbosity.quiet, "some answers took longer than --grace and were broken off");
             Ok(())
         }
-        Stopped::EngineLost => Err(Failure::Input("the engine's thread ended by itself, which is a defect of samebit".into())),
+        Stopped::EngineLost => {
+            Err(Failure::Input("the engine's thread ended by itself, which is a defect of samebit".into()))
+        }
     }
 }
 
@@ -108,6 +113,8 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
     };
     let digest = model::digest(&gguf, verbosity)?;
     let engine = engine::load(gguf, &tokenizer, &args.model, options, verbosity.quiet)?;
+    // Before anybody is served: nobody's answer waits for it.
+    engine::prepare(&engine, verbosity.quiet);
     Ok(Model {
         engine,
         tokenizer: Arc::new(tokenizer),

@@ -1,6 +1,8 @@
 //! `POST /v1/chat/completions`.
 
-use super::super::shared::{Conversation, Extension, Knobs, Samebit, ToolUse, Usage, encode_rendered, grammar_of, prepare};
+use super::super::shared::{
+    Conversation, Extension, Knobs, Samebit, ToolUse, Usage, encode_rendered, grammar_of, prepare,
+};
 use super::chat_stream::ChatEncoder;
 use super::logprobs::ChatToken;
 use super::{Head, MOST_TOP, ToolCall, call_id, finish_reason};

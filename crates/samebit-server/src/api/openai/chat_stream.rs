@@ -73,8 +73,7 @@ impl ChatEncoder {
         usage: bool,
         samebit: bool,
     ) -> Self {
-        let state =
-            || State { reader: Reader::new(tools.family), tokens: Vec::new(), told: Vec::new(), generated: 0 };
+        let state = || State { reader: Reader::new(tools.family), tokens: Vec::new(), told: Vec::new(), generated: 0 };
         let choices = std::iter::repeat_with(state).take(choices).collect();
         Self { app: Arc::clone(app), head, choices, prompt, logprobs, usage, samebit }
     }
@@ -102,9 +101,11 @@ impl ChatEncoder {
         }
         let before = state.reader.calls() - delta.calls.len();
         let id = self.head.id.rsplit('-').next().unwrap_or_default();
-        let calls = delta.calls.into_iter().enumerate().map(|(at, call)| {
-            ToolCall::new(call, call_id(id, index, before + at), Some(before + at))
-        });
+        let calls = delta
+            .calls
+            .into_iter()
+            .enumerate()
+            .map(|(at, call)| ToolCall::new(call, call_id(id, index, before + at), Some(before + at)));
         let body = DeltaBody {
             role: None,
             content: Some(delta.content).filter(|content| !content.is_empty()),
@@ -129,8 +130,12 @@ impl ChatEncoder {
         let reason = finish_reason(done.ending, state.reader.calls());
         let tokens = std::mem::take(&mut state.tokens);
         let samebit = self.samebit.then(|| Samebit::end(&self.app, &done, tokens));
-        let choice =
-            ChunkChoice { index: done.choice, delta: DeltaBody::default(), logprobs: None, finish_reason: Some(reason) };
+        let choice = ChunkChoice {
+            index: done.choice,
+            delta: DeltaBody::default(),
+            logprobs: None,
+            finish_reason: Some(reason),
+        };
         out.at(done.choice, done.tokens + 2, None, &self.chunk(Some(choice), samebit));
     }
 }

@@ -81,10 +81,12 @@ pub(crate) async fn completions(
         let answers = start(&app, &caller, plan).await?;
         return Ok(stream(answers, Box::new(encoder), &id, choices, last));
     }
-    let prompt_ids = extension.wanted.then(|| plan.prompts.concat());
+    // Of several prompts it could not be told where one ends.
+    let prompt_ids = (extension.wanted && plan.prompts.len() == 1).then(|| plan.prompts.concat());
     let mut gathered = gather(start(&app, &caller, plan).await?, echo.prompts.len(), echo.each).await?;
     let usage = Usage::new(prompt, gathered.generated() as u64);
-    let choices = (0..).zip(&gathered.choices).map(|(index, choice)| choice_body(&app, &echo, &gathered, index, choice));
+    let choices =
+        (0..).zip(&gathered.choices).map(|(index, choice)| choice_body(&app, &echo, &gathered, index, choice));
     let choices = choices.collect();
     let samebit = extension.wanted.then(|| Samebit::whole(&app, prompt_ids, &mut gathered.choices));
     Ok(json_response(StatusCode::OK, &Completion { head, choices, usage, samebit }))

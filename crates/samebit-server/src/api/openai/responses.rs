@@ -77,14 +77,12 @@ pub(crate) async fn responses(
     Ok(json_response(StatusCode::OK, &body))
 }
 
-fn plan(
-    app: &Arc<App>,
-    asked: Asked,
-    knobs: &Knobs,
-    draft: Vec<u32>,
-) -> Result<(Plan, ToolUse, Echoed), ApiError> {
+fn plan(app: &Arc<App>, asked: Asked, knobs: &Knobs, draft: Vec<u32>) -> Result<(Plan, ToolUse, Echoed), ApiError> {
     if asked.previous_response_id.is_some() {
-        return Err(ApiError::field("previous_response_id", "nothing is stored here: give the whole conversation in `input`"));
+        return Err(ApiError::field(
+            "previous_response_id",
+            "nothing is stored here: give the whole conversation in `input`",
+        ));
     }
     if asked.background == Some(true) {
         return Err(ApiError::field("background", "nothing is stored here: leave it out, or false"));
@@ -158,7 +156,8 @@ fn input(input: &Value, messages: &mut Vec<Map<String, Value>>) -> Result<(), Ap
     };
     for (index, item) in items.iter().enumerate() {
         let wrong = |what: &str| ApiError::field(&format!("input[{index}]"), what);
-        let text = |key: &str| item.get(key).and_then(Value::as_str).ok_or_else(|| wrong(&format!("give `{key}`, a text")));
+        let text =
+            |key: &str| item.get(key).and_then(Value::as_str).ok_or_else(|| wrong(&format!("give `{key}`, a text")));
         match item.get("type").and_then(Value::as_str) {
             None | Some("message") => {
                 let content = item.get("content").cloned().unwrap_or(Value::Null);

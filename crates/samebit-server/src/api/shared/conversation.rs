@@ -83,7 +83,8 @@ impl Conversation {
             ToolChoice::Named(chosen) => chosen == name,
             ToolChoice::Auto | ToolChoice::None => false,
         };
-        let tools: Vec<(&str, Value)> = self.tools.iter().filter_map(function).filter(|(name, _)| wanted(name)).collect();
+        let tools: Vec<(&str, Value)> =
+            self.tools.iter().filter_map(function).filter(|(name, _)| wanted(name)).collect();
         if tools.is_empty() {
             return Ok(None);
         }
@@ -118,7 +119,8 @@ fn check_tools(app: &App, tools: &[Value]) -> Result<(), ApiError> {
             (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
         };
         if !name.is_some_and(|(name, _)| fit(name)) {
-            let message = "give {\"type\": \"function\", \"function\": {\"name\": …}}, the name of letters, digits, _ and -";
+            let message =
+                "give {\"type\": \"function\", \"function\": {\"name\": …}}, the name of letters, digits, _ and -";
             return Err(ApiError::field(&format!("tools[{index}]"), message));
         }
     }
@@ -133,7 +135,12 @@ fn tool_choice(choice: Option<&Value>, tools: &[Value]) -> Result<ToolChoice, Ap
         None | Some(Value::Null) => return Ok(ToolChoice::Auto),
         Some(choice) => choice,
     };
-    let wrong = || ApiError::field("tool_choice", "give none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}");
+    let wrong = || {
+        ApiError::field(
+            "tool_choice",
+            "give none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}",
+        )
+    };
     let chosen = match choice.as_str() {
         Some("auto") => ToolChoice::Auto,
         Some("none") => ToolChoice::None,
@@ -147,7 +154,9 @@ fn tool_choice(choice: Option<&Value>, tools: &[Value]) -> Result<ToolChoice, Ap
     };
     let known = |wanted: &str| tools.iter().filter_map(function).any(|(name, _)| name == wanted);
     match &chosen {
-        ToolChoice::Named(name) if !known(name) => Err(ApiError::field("tool_choice", format!("no tool is called `{name}`"))),
+        ToolChoice::Named(name) if !known(name) => {
+            Err(ApiError::field("tool_choice", format!("no tool is called `{name}`")))
+        }
         ToolChoice::Required if tools.is_empty() => Err(ApiError::field("tool_choice", "there are no tools")),
         _ => Ok(chosen),
     }

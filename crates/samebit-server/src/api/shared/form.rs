@@ -43,7 +43,8 @@ fn source(param: &str, format: &Value) -> Result<Option<Source>, ApiError> {
             // Chat has the schema in an object of its own, `/v1/responses` beside the type.
             let holder = format.get("json_schema").unwrap_or(format);
             let schema = holder.get("schema").filter(|schema| schema.is_object() || schema.is_boolean());
-            let schema = schema.ok_or_else(|| ApiError::field(param, "give `json_schema` with a `schema`, an object"))?;
+            let schema =
+                schema.ok_or_else(|| ApiError::field(param, "give `json_schema` with a `schema`, an object"))?;
             Ok(Some(Source::JsonSchema(schema.clone())))
         }
         Some("regex") => Ok(Some(Source::Regex(text("pattern")?))),

@@ -167,8 +167,9 @@ impl Knobs {
         match fields.iter().find_map(|(name, value)| value.map(|value| (*name, value))) {
             None => Ok(most.unwrap_or(usize::MAX)),
             Some((_, -1)) => Ok(usize::MAX),
-            Some((name, value)) => usize::try_from(value)
-                .map_err(|_| ApiError::field(name, format!("{value} tokens: give a number from 0, or -1 for no bound"))),
+            Some((name, value)) => usize::try_from(value).map_err(|_| {
+                ApiError::field(name, format!("{value} tokens: give a number from 0, or -1 for no bound"))
+            }),
         }
     }
 
