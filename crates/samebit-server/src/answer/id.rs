@@ -4,6 +4,7 @@
 //! model, numerics, prompt, sampling. An event's name is the response's with the number of tokens that its choices had come to. So any
 //! server that computes the same can go on where another broke off, and one that would compute something else notices.
 
+use crate::app::unix_seconds;
 use crate::http::ApiError;
 use crate::http::gate::random;
 use axum::http::{HeaderMap, StatusCode};
@@ -42,6 +43,21 @@ impl ResponseId {
     /// The name without its prefix: for what belongs to the response.
     pub(crate) fn unique(&self) -> String {
         format!("{:08x}{:08x}{}", self.created, self.random, self.digest)
+    }
+
+    /// The name of the response that is gone on with, or a new one.
+    ///
+    /// # Errors
+    /// The event belongs to another answer.
+    pub(crate) fn of(
+        prefix: &'static str,
+        last: Option<&LastEvent>,
+        digest: &str,
+        choices: usize,
+    ) -> Result<Self, ApiError> {
+        let Some(last) = last else { return Ok(Self::new(prefix, unix_seconds(), digest)) };
+        last.check(digest, choices)?;
+        Ok(last.id.clone())
     }
 
     fn parse(prefix: &'static str, text: &str) -> Option<Self> {
@@ -86,7 +102,7 @@ impl LastEvent {
     }
 
     /// Refuses to go on with another answer than the one that broke off.
-    pub(crate) fn check(&self, digest: &str, choices: usize) -> Result<(), ApiError> {
+    fn check(&self, digest: &str, choices: usize) -> Result<(), ApiError> {
         if digest.starts_with(&self.id.digest) && self.seen.len() == choices {
             return Ok(());
         }

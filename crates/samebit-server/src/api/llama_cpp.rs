@@ -1,6 +1,6 @@
 //! llama.cpp's own paths: health, metrics, properties, slots, tokens.
 
-use super::shared::{Conversation, decode, prepare};
+use super::shared::{Conversation, decode, prepare, shortest};
 use crate::app::App;
 use crate::engine::SlotView;
 use crate::http::{ApiError, body, error::json_response};
@@ -35,16 +35,16 @@ pub(crate) async fn props(State(app): State<Arc<App>>) -> Response {
             "n_ctx": model.engine.context(),
             "params": {
                 "seed": sampling.seed,
-                "temperature": sampling.temperature,
+                "temperature": shortest(sampling.temperature),
                 "top_k": sampling.top_k,
-                "top_p": sampling.top_p,
-                "min_p": sampling.min_p,
-                "typical_p": sampling.typical_p,
-                "xtc_probability": sampling.xtc_probability,
-                "xtc_threshold": sampling.xtc_threshold,
-                "repeat_penalty": sampling.repeat_penalty,
-                "presence_penalty": sampling.presence_penalty,
-                "frequency_penalty": sampling.frequency_penalty,
+                "top_p": shortest(sampling.top_p),
+                "min_p": shortest(sampling.min_p),
+                "typical_p": shortest(sampling.typical_p),
+                "xtc_probability": shortest(sampling.xtc_probability),
+                "xtc_threshold": shortest(sampling.xtc_threshold),
+                "repeat_penalty": shortest(sampling.repeat_penalty),
+                "presence_penalty": shortest(sampling.presence_penalty),
+                "frequency_penalty": shortest(sampling.frequency_penalty),
                 "max_tokens": app.options.predict.map_or(-1, |most| i64::try_from(most).unwrap_or(-1)),
             },
         },

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn templates_tell_what_they_can() {
         let qwen = template(
-            "{% for t in tools %}{{ t | tojson }}{% endfor %}{% for m in messages %}{{ m.content }}\
+            "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}{% for m in messages %}{{ m.content }}\
              {% for c in m.tool_calls or [] %}<tool_call>{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
         );
         assert!(shows_tools(&qwen) && takes_objects(&qwen) && family(qwen.source()) == Some(Family::Hermes));

@@ -126,7 +126,7 @@ fn a_minute_has_its_measure() {
 
 /// A request that runs until it is dropped.
 fn endless(server: &Server) -> BufReader<TcpStream> {
-    let mut stream = server.open("/v1/completions", &go_on("x", json!({"max_tokens": -1, "stream": true})));
+    let mut stream = server.open("/v1/completions", &go_on("x", json!({"max_tokens": -1, "n": 64, "stream": true})));
     read_until(&mut stream, "data: ");
     stream
 }
@@ -152,7 +152,7 @@ fn a_full_queue_says_when_to_come_again() {
 fn whoever_hangs_up_frees_the_place() {
     let server = start(model(), narrow(1, 8));
     for stream in [true, false] {
-        let body = go_on("x", json!({"max_tokens": -1, "stream": stream}));
+        let body = go_on("x", json!({"max_tokens": -1, "n": 64, "stream": stream}));
         let mut running = server.open("/v1/completions", &body);
         if stream {
             read_until(&mut running, "data: ");
@@ -164,7 +164,7 @@ fn whoever_hangs_up_frees_the_place() {
             }
         }
         let slots = server.get("/slots").ok();
-        assert_eq!((&slots[0]["is_processing"], &slots[0]["n_choices"]), (&json!(true), &json!(1)));
+        assert!(slots[0]["is_processing"] == true && slots[0]["n_choices"].as_u64() > Some(0), "{slots}");
         drop(running);
         // The only place is taken again at once: an endless answer would have kept it.
         server.post("/v1/completions", &go_on("y", json!({"max_tokens": 2}))).ok();
@@ -199,7 +199,7 @@ fn the_end_waits_for_those_who_are_served() {
 
 #[test]
 fn the_end_does_not_wait_for_ever() {
-    let server = start(model(), Options { grace: Duration::from_millis(200), ..Options::default() });
+    let server = start(model(), Options { grace: Duration::from_millis(50), ..Options::default() });
     let running = endless(&server);
     let server = server.take();
     server.stop();

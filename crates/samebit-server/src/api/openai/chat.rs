@@ -7,7 +7,7 @@ use super::chat_stream::ChatEncoder;
 use super::logprobs::ChatToken;
 use super::{Head, MOST_TOP, ToolCall, call_id, finish_reason};
 use crate::answer::{Choice, LastEvent, Plan, ResponseId, gather, start, stream};
-use crate::app::{App, unix_seconds};
+use crate::app::App;
 use crate::http::gate::Caller;
 use crate::http::{ApiError, body, error::json_response};
 use crate::tools::Reader;
@@ -50,13 +50,7 @@ pub(crate) async fn chat(
     let (plan, tools) = prepare(&app, move |app| plan(app, body, &knobs, draft)).await?;
     let digest = plan.digest(&app);
     let choices = plan.all_choices();
-    let id = match &last {
-        Some(last) => {
-            last.check(&digest, choices)?;
-            last.id.clone()
-        }
-        None => ResponseId::new(PREFIX, unix_seconds(), &digest),
-    };
+    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, choices)?;
     let (prompt, logprobs) = (plan.prompt_tokens(), plan.logprobs.is_some());
     if streams {
         let head = Head::new(&app, &id, "chat.completion.chunk");

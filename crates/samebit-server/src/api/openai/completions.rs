@@ -6,7 +6,7 @@ use super::embeddings::inputs;
 use super::logprobs::Columns;
 use super::{Head, MOST_TOP, finish_reason};
 use crate::answer::{Choice, Gathered, LastEvent, Plan, ResponseId, gather, start, stream};
-use crate::app::{App, unix_seconds};
+use crate::app::App;
 use crate::engine::Ending;
 use crate::http::gate::Caller;
 use crate::http::{ApiError, body, error::json_response};
@@ -67,13 +67,7 @@ pub(crate) async fn completions(
     let (plan, echo) = prepare(&app, move |app| plan(app, &body, &knobs, draft)).await?;
     let digest = plan.digest(&app);
     let choices = plan.all_choices();
-    let id = match &last {
-        Some(last) => {
-            last.check(&digest, choices)?;
-            last.id.clone()
-        }
-        None => ResponseId::new(PREFIX, unix_seconds(), &digest),
-    };
+    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, choices)?;
     let head = Head::new(&app, &id, "text_completion");
     let prompt = plan.prompt_tokens();
     if streams {

@@ -1,6 +1,6 @@
 //! `POST /v1/embeddings`: a vector for each input.
 
-use super::super::shared::{Knobs, check_tokens, encode, prepare};
+use super::super::shared::{Knobs, Usage, check_tokens, encode, prepare};
 use crate::answer::{Plan, gather, start};
 use crate::app::App;
 use crate::http::gate::Caller;
@@ -12,8 +12,8 @@ use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use samebit_engine::Wants;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 #[derive(Deserialize)]
@@ -45,20 +45,40 @@ pub(crate) async fn embeddings(
     let plan = prepare(&app, move |app| plan(app, &asked.input)).await?;
     let (prompts, tokens) = (plan.prompts.len(), plan.prompt_tokens());
     let gathered = gather(start(&app, &caller, plan).await?, prompts, 1).await?;
-    let data = gathered.vectors.iter().enumerate().map(|(index, vector)| {
-        let embedding = match format {
-            Format::Float => json!(vector),
-            Format::Base64 => {
-                let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
-                json!(BASE64_STANDARD.encode(bytes))
-            }
-        };
-        json!({"object": "embedding", "index": index, "embedding": embedding})
-    });
-    let data: Vec<Value> = data.collect();
-    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    let body = json!({"object": "list", "data": data, "model": app.model.id, "usage": usage});
-    Ok(json_response(StatusCode::OK, &body))
+    let embedding = |vector: &Vec<f32>| match format {
+        Format::Float => Vector::Float(vector.clone()),
+        Format::Base64 => {
+            let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Vector::Base64(BASE64_STANDARD.encode(bytes))
+        }
+    };
+    let item = |(index, vector)| Item { object: "embedding", index, embedding: embedding(vector) };
+    let data = gathered.vectors.iter().enumerate().map(item).collect();
+    let usage = Usage { prompt_tokens: tokens as u64, completion_tokens: None, total_tokens: tokens as u64 };
+    Ok(json_response(StatusCode::OK, &List { object: "list", data, model: &app.model.id, usage }))
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Item>,
+    model: &'a str,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Item {
+    object: &'static str,
+    index: usize,
+    embedding: Vector,
+}
+
+/// A vector, as numbers or as the base64 of their bytes.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector {
+    Float(Vec<f32>),
+    Base64(String),
 }
 
 fn plan(app: &Arc<App>, input: &Value) -> Result<Plan, ApiError> {

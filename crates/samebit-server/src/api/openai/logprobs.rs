@@ -1,22 +1,23 @@
 //! Log-probabilities in the two forms that OpenAI has for them.
 
+use super::super::shared::shortest;
 use crate::model::Model;
 use samebit_engine::TokenLogprob;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// JSON has no infinity; OpenAI writes this for what cannot come.
-const IMPOSSIBLE: f32 = -9999.0;
+const IMPOSSIBLE: f64 = -9999.0;
 
-fn finite(logprob: f32) -> f32 {
-    if logprob.is_finite() { logprob } else { IMPOSSIBLE }
+fn finite(logprob: f32) -> f64 {
+    if logprob.is_finite() { shortest(logprob) } else { IMPOSSIBLE }
 }
 
 /// A token of a chat answer.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ChatToken {
     token: String,
-    logprob: f32,
+    logprob: f64,
     bytes: Vec<u8>,
     top_logprobs: Vec<Top>,
 }
@@ -24,7 +25,7 @@ pub(super) struct ChatToken {
 #[derive(Clone, Debug, Serialize)]
 struct Top {
     token: String,
-    logprob: f32,
+    logprob: f64,
     bytes: Vec<u8>,
 }
 
@@ -49,7 +50,7 @@ impl ChatToken {
 pub(super) struct Columns {
     tokens: Vec<String>,
     /// The first token of a prompt has none.
-    token_logprobs: Vec<Option<f32>>,
+    token_logprobs: Vec<Option<f64>>,
     top_logprobs: Vec<Option<Map<String, Value>>>,
     /// Characters of the text before each token.
     text_offset: Vec<usize>,

@@ -1,11 +1,13 @@
 //! `POST /v1/responses`: OpenAI's newer interface, for text and calls of functions. Nothing is stored: every request brings its whole
 //! conversation.
 
-use super::super::shared::{Conversation, Extension, Knobs, Samebit, ToolUse, encode_rendered, grammar_of, prepare};
+use super::super::shared::{
+    Conversation, Extension, Knobs, Samebit, ToolUse, encode_rendered, grammar_of, prepare, shortest,
+};
 use super::responses_body::{Echoed, Item, Response as Body, items};
 use super::responses_stream::ResponseEncoder;
 use crate::answer::{LastEvent, Plan, ResponseId, gather, start, stream};
-use crate::app::{App, unix_seconds};
+use crate::app::App;
 use crate::http::gate::Caller;
 use crate::http::{ApiError, body, error::json_response};
 use crate::tools::Reader;
@@ -51,13 +53,7 @@ pub(crate) async fn responses(
     let draft = extension.resume_tokens.clone();
     let (plan, tools, echoed) = prepare(&app, move |app| plan(app, asked, &knobs, draft)).await?;
     let digest = plan.digest(&app);
-    let id = match &last {
-        Some(last) => {
-            last.check(&digest, 1)?;
-            last.id.clone()
-        }
-        None => ResponseId::new(PREFIX, unix_seconds(), &digest),
-    };
+    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, 1)?;
     let body = Body::new(&app, &id, echoed, plan.prompt_tokens());
     if streams {
         let encoder = ResponseEncoder::new(&app, body, id.unique(), tools, extension.wanted);
@@ -107,8 +103,8 @@ fn plan(app: &Arc<App>, asked: Asked, knobs: &Knobs, draft: Vec<u32>) -> Result<
         text: asked.text.map_or_else(|| json!({"format": {"type": "text"}}), Value::Object),
         metadata: asked.metadata.unwrap_or_default(),
         max_output_tokens: Some(request.max_tokens).filter(|most| *most < usize::MAX),
-        temperature: request.sampler.temperature,
-        top_p: request.sampler.top_p,
+        temperature: shortest(request.sampler.temperature),
+        top_p: shortest(request.sampler.top_p),
     };
     let plan = Plan {
         prompts: vec![encode_rendered(app, &conversation.render(app)?)],

@@ -19,8 +19,8 @@ pub(super) struct Echoed {
     pub(super) text: Value,
     pub(super) metadata: Map<String, Value>,
     pub(super) max_output_tokens: Option<usize>,
-    pub(super) temperature: f32,
-    pub(super) top_p: f32,
+    pub(super) temperature: f64,
+    pub(super) top_p: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]

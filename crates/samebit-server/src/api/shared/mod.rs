@@ -29,6 +29,11 @@ pub(crate) async fn prepare<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(ApiError::internal("preparing the request failed")))
 }
 
+/// A number in as few digits as name it, wherever JSON is made of it: `0.95`, and not `0.949999988079071`.
+pub(crate) fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
 /// Tokens used, as OpenAI counts them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Usage {
