@@ -35,9 +35,9 @@ impl Keys {
         }
         let Some(given) = given(headers) else { return Access::Denied };
         let given = blake3::hash(given);
-        // All are looked at, whichever fits; comparing hashes takes the same time wherever they differ.
-        let fits = self.hashes.iter().enumerate().filter(|(_, hash)| **hash == given).map(|(index, _)| index);
-        fits.last().map_or(Access::Denied, Access::Key)
+        // Comparing hashes takes the same time wherever they differ.
+        let mut fits = self.hashes.iter().enumerate().filter(|(_, hash)| **hash == given).map(|(index, _)| index);
+        fits.next_back().map_or(Access::Denied, Access::Key)
     }
 }
 

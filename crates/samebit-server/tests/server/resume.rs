@@ -69,7 +69,7 @@ fn several_choices_go_on_each_from_its_own_place() {
     let seen: Vec<u64> = id.rsplit(':').next().expect("positions").split(',').filter_map(|p| p.parse().ok()).collect();
     assert_eq!(seen.len(), 3);
     let resumed = events(&server.post_with("/v1/chat/completions", &body, &[("Last-Event-ID", id)]).text);
-    for choice in 0..3usize {
+    for (choice, &seen) in seen.iter().enumerate() {
         let of_choice = |events: &[(String, String)]| -> Vec<Value> {
             let data = timeless(events).into_iter().map(|(_, data)| data["choices"][0].clone());
             data.filter(|data| data["index"] == choice).collect()
@@ -83,7 +83,7 @@ fn several_choices_go_on_each_from_its_own_place() {
                 let now = position(id).unwrap_or(0);
                 let moved = now > last;
                 last = now;
-                moved && now > seen[choice]
+                moved && now > seen
             })
             .cloned()
             .collect();

@@ -1,8 +1,7 @@
 //! `POST /v1/completions`: texts and tokens continued as they are. What evaluations ask.
 
-use super::super::shared::{Extension, Knobs, Samebit, Usage, decode, grammar_of, prepare};
+use super::super::shared::{Extension, Input, Knobs, Samebit, Usage, decode, grammar_of, inputs, prepare};
 use super::completions_stream::CompletionEncoder;
-use super::embeddings::inputs;
 use super::logprobs::Columns;
 use super::{Head, MOST_TOP, finish_reason};
 use crate::answer::{Choice, Gathered, LastEvent, Plan, ResponseId, gather, start, stream};
@@ -86,15 +85,6 @@ pub(crate) async fn completions(
     Ok(json_response(StatusCode::OK, &Completion { head, choices, usage, samebit }))
 }
 
-/// The prompts of a request, with their texts where they came as such.
-pub(super) fn prompts(app: &App, param: &str, value: &Value) -> Result<Vec<(Vec<u32>, Option<String>)>, ApiError> {
-    let prompts = inputs(app, param, value)?;
-    match prompts.iter().any(|(tokens, _)| tokens.is_empty()) {
-        true => Err(ApiError::field(param, "is empty: give some text, or a token to begin with")),
-        false => Ok(prompts),
-    }
-}
-
 fn plan(app: &Arc<App>, body: &Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(Plan, Echo), ApiError> {
     let each = knobs.choices()?;
     if body.logprobs.is_some_and(|top| top > MOST_TOP) {
@@ -106,18 +96,17 @@ fn plan(app: &Arc<App>, body: &Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(
     if body.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
         return Err(ApiError::field("suffix", "texts are continued at their end: leave it out"));
     }
-    let prompts = prompts(app, "prompt", &body.prompt)?;
+    let prompts = inputs(app, "prompt", &body.prompt)?;
     if prompts.len().saturating_mul(each as usize) > app.options.choices {
         return Err(ApiError::field("prompt", format!("prompts times n may be {}", app.options.choices)));
     }
     let echo = body.echo.unwrap_or(false);
-    let text = |tokens: &[u32], text: Option<String>| match (echo, text) {
-        (false, _) => Ok(String::new()),
-        (true, Some(text)) => Ok(text),
-        (true, None) => decode(app, tokens),
-    };
-    let told = prompts.into_iter().map(|(tokens, given)| text(&tokens, given).map(|text| (tokens, text)));
-    let told: Vec<(Vec<u32>, String)> = told.collect::<Result<_, _>>()?;
+    let told = prompts.into_iter().map(|Input { tokens, text }| match (echo, text) {
+        (false, _) => Ok((tokens, String::new())),
+        (true, Some(text)) => Ok((tokens, text)),
+        (true, None) => decode(app, &tokens).map(|text| (tokens, text)),
+    });
+    let told: Vec<(Vec<u32>, String)> = told.collect::<Result<_, ApiError>>()?;
     let plan = Plan {
         prompts: told.iter().map(|(tokens, _)| tokens.clone()).collect(),
         choices: each,

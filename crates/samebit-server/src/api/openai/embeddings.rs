@@ -1,6 +1,6 @@
 //! `POST /v1/embeddings`: a vector for each input.
 
-use super::super::shared::{Knobs, Usage, check_tokens, encode, prepare};
+use super::super::shared::{Knobs, Usage, inputs, prepare};
 use crate::answer::{Plan, gather, start};
 use crate::app::App;
 use crate::http::gate::Caller;
@@ -82,10 +82,9 @@ enum Vector {
 }
 
 fn plan(app: &Arc<App>, input: &Value) -> Result<Plan, ApiError> {
-    let prompts = super::completions::prompts(app, "input", input)?;
-    let prompts: Vec<Vec<u32>> = prompts.into_iter().map(|(tokens, _)| tokens).collect();
+    let prompts = inputs(app, "input", input)?;
     Ok(Plan {
-        prompts,
+        prompts: prompts.into_iter().map(|input| input.tokens).collect(),
         choices: 1,
         request: Knobs::default().request(app, Some(1))?,
         stops: Arc::default(),
@@ -97,29 +96,4 @@ fn plan(app: &Arc<App>, input: &Value) -> Result<Plan, ApiError> {
         priority: 0,
         wants: Wants::Embedding,
     })
-}
-
-/// The forms that an input or a prompt has: a text, tokens, or a list of either. With each the text, if it was one.
-pub(super) fn inputs(app: &App, param: &str, input: &Value) -> Result<Vec<(Vec<u32>, Option<String>)>, ApiError> {
-    let wrong = || ApiError::field(param, "give a text, a list of texts, a list of token ids, or a list of such lists");
-    let ids = |items: &[Value]| -> Result<Vec<u32>, ApiError> {
-        let id = |item: &Value| item.as_u64().and_then(|id| u32::try_from(id).ok());
-        let ids: Vec<u32> = items.iter().map(id).collect::<Option<_>>().ok_or_else(wrong)?;
-        check_tokens(app, param, &ids)?;
-        Ok(ids)
-    };
-    let one = |item: &Value| match item {
-        Value::String(text) => Ok((encode(app, text), Some(text.clone()))),
-        Value::Array(items) => Ok((ids(items)?, None)),
-        _ => Err(wrong()),
-    };
-    match input {
-        Value::Array(items) if items.first().is_some_and(Value::is_number) => Ok(vec![(ids(items)?, None)]),
-        Value::Array(items) if items.len() > app.options.choices => {
-            Err(ApiError::field(param, format!("{} inputs: give at most {}", items.len(), app.options.choices)))
-        }
-        Value::Array(items) if !items.is_empty() => items.iter().map(one).collect(),
-        Value::String(_) => Ok(vec![one(input)?]),
-        _ => Err(wrong()),
-    }
 }

@@ -10,7 +10,7 @@ pub(crate) use conversation::{Conversation, ToolUse};
 pub(crate) use extension::{Extension, Samebit};
 pub(crate) use form::grammar_of;
 pub(crate) use knobs::Knobs;
-pub(crate) use prompt::{check_tokens, decode, encode, encode_rendered};
+pub(crate) use prompt::{Input, check_tokens, decode, encode_rendered, inputs};
 
 use crate::app::App;
 use crate::http::ApiError;
