@@ -97,7 +97,7 @@ pub struct Ticket(pub(crate) u64);
 /// What happens to a submission.
 #[derive(Debug)]
 pub enum Happening<'a> {
-    /// So many of the prompt's tokens have been taken in.
+    /// So many of the prompt's tokens have been taken in; fewer than before, if its pages were needed elsewhere meanwhile.
     Prefill {
         /// Tokens done.
         done: usize,
