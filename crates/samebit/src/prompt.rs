@@ -68,7 +68,7 @@ pub(crate) fn with_chat(
         messages.push(Message::new("system", system.text()?));
     }
     messages.push(Message::new("user", source(args)?.text()?));
-    let template = template(chat, model, gguf, tokenizer)?;
+    let template = template(chat.chat_template.as_deref(), model, gguf, tokenizer)?;
     let options = RenderOptions { now: chat.date, ..RenderOptions::default() };
     let text = template.render(&messages, &options).map_err(|error| {
         let clock = chat.date.is_none() && template.source().contains("strftime_now");
@@ -134,9 +134,14 @@ fn system(chat: &ChatArgs) -> Result<Option<Source>, Failure> {
 }
 
 /// The model's own template, or the one that `--chat-template` names: a built-in one, another of the model's, or a file.
-fn template(chat: &ChatArgs, model: &ModelArgs, gguf: &Gguf, tokenizer: &Tokenizer) -> Result<ChatTemplate, Failure> {
+pub(crate) fn template(
+    wanted: Option<&str>,
+    model: &ModelArgs,
+    gguf: &Gguf,
+    tokenizer: &Tokenizer,
+) -> Result<ChatTemplate, Failure> {
     let metadata = gguf.metadata();
-    let Some(wanted) = &chat.chat_template else {
+    let Some(wanted) = wanted else {
         return ChatTemplate::from_metadata(metadata, tokenizer).map_err(|error| {
             let remedy = match error {
                 TemplateError::Missing { .. } => " with --chat-template",
@@ -153,14 +158,14 @@ fn template(chat: &ChatArgs, model: &ModelArgs, gguf: &Gguf, tokenizer: &Tokeniz
     let (bos, eos) = (bos.as_deref(), eos.as_deref());
     let template = if ChatTemplate::builtin_names().any(|name| name == wanted) {
         ChatTemplate::builtin(wanted, bos, eos)
-    } else if ChatTemplate::names_in(metadata).contains(wanted) {
+    } else if ChatTemplate::names_in(metadata).iter().any(|name| name == wanted) {
         ChatTemplate::named_from_metadata(metadata, tokenizer, wanted)
     } else {
         let bytes = read(Path::new(wanted)).map_err(|error| {
             let names: Vec<&str> = ChatTemplate::builtin_names().collect();
             Failure::Input(format!("--chat-template {error}: give a file, or a name of {}", names.join(", ")))
         })?;
-        let source = Source { name: wanted.clone(), bytes };
+        let source = Source { name: wanted.to_owned(), bytes };
         ChatTemplate::parse(source.text()?, bos, eos)
     };
     template.map_err(|error| Failure::Input(format!("--chat-template {wanted}: {error}")))

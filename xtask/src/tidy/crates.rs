@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate may build on. A crate that is not listed may build on none of the others.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("samebit-numerics", &[]),
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
@@ -12,6 +12,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("samebit-synth", &["samebit-gguf", "samebit-numerics"]),
     ("samebit-model", &["samebit-gguf", "samebit-kernels", "samebit-numerics"]),
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
+    ("samebit-grammar", &["samebit-engine", "samebit-text"]),
+    ("samebit-server", &["samebit-engine", "samebit-grammar", "samebit-text"]),
     ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-diagnose", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"]),
     ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-numerics", "samebit-synth"]),
@@ -27,6 +29,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "samebit-kernels",
             "samebit-model",
             "samebit-numerics",
+            "samebit-server",
             "samebit-synth",
             "samebit-text",
             "samebit-trace",
@@ -35,9 +38,11 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 4] = [
+const TEST_ARROWS: [(&str, &[&str]); 6] = [
     ("samebit-model", &["samebit-synth"]),
     ("samebit-engine", &["samebit-synth", "samebit-text"]),
+    ("samebit-grammar", &["samebit-gguf"]),
+    ("samebit-server", &["samebit-gguf", "samebit-synth"]),
     ("samebit-trace", &["samebit-synth"]),
     ("samebit-diagnose", &["samebit-synth"]),
 ];

@@ -4,9 +4,11 @@
 use std::ffi::OsString;
 
 /// One-dash spellings and what they mean.
-const SHORT: [(&str, &str); 6] = [
+const SHORT: [(&str, &str); 8] = [
     ("-ub", "--ubatch-size"),
     ("-pg", "--pg"),
+    ("-np", "--parallel"),
+    ("-to", "--timeout"),
     ("-sys", "--system-prompt"),
     ("-sysf", "--system-prompt-file"),
     ("-cnv", "--chat"),

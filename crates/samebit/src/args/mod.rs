@@ -9,6 +9,7 @@ mod diagnose;
 mod model;
 mod prompt;
 mod sampling;
+mod serve;
 mod trace;
 
 pub(crate) use argv::normalise;
@@ -18,6 +19,7 @@ pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
+pub(crate) use serve::{BatchArgs, BoundArgs, ListenArgs, ServeArgs};
 pub(crate) use trace::{CompareArgs, TraceArgs};
 
 use clap::builder::FalseyValueParser;
@@ -33,6 +35,7 @@ Examples:
   samebit inspect -m model.gguf
   samebit tokenize -m model.gguf -p 'Hello world' --json
   samebit bench -m model.gguf
+  samebit serve -m model.gguf
 
 Exit codes: 0 done; 1 the answer is no; 2 usage; 3 bad input; 130 after Ctrl-C.
 A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say otherwise.
@@ -62,6 +65,7 @@ pub(crate) struct Verbosity {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    Serve(Box<ServeArgs>),
     Logits(Box<LogitsArgs>),
     Bench(Box<BenchArgs>),
     Tokenize(TokenizeArgs),

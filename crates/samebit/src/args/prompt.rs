@@ -71,7 +71,7 @@ pub(crate) struct ChatArgs {
 }
 
 /// A day of the calendar.
-fn date(text: &str) -> Result<CivilTime, String> {
+pub(super) fn date(text: &str) -> Result<CivilTime, String> {
     let mut parts = text.split('-').map(str::parse::<u16>);
     let day = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(Ok(year)), Some(Ok(month)), Some(Ok(day)), None) => u8::try_from(month)

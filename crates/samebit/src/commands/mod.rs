@@ -7,6 +7,7 @@ pub(crate) mod diagnose;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod synth;
 pub(crate) mod tokenize;
 pub(crate) mod trace;

@@ -1,0 +1,167 @@
+//! What is to be computed for a request, and the way to the engine.
+
+use crate::app::App;
+use crate::engine::{Event, NotTaken, Order, Submitted};
+use crate::http::ApiError;
+use crate::http::gate::Caller;
+use samebit_engine::{Grammar, Request, Submission, Wants};
+use samebit_grammar::Source;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Events that a reader may lag behind. One that lags more is cut off, and may resume.
+const MOST_UNREAD: usize = 4096;
+
+/// What is to be computed.
+pub(crate) struct Plan {
+    pub(crate) prompts: Vec<Vec<u32>>,
+    /// Choices of each prompt.
+    pub(crate) choices: u32,
+    pub(crate) request: Request,
+    pub(crate) stops: Arc<[String]>,
+    /// Special tokens that are shown as text.
+    pub(crate) shown: Arc<[u32]>,
+    pub(crate) logprobs: Option<usize>,
+    pub(crate) prompt_logprobs: Option<usize>,
+    pub(crate) grammar: Option<(Source, Arc<dyn Grammar>)>,
+    /// Tokens that the first choice is expected to begin with.
+    pub(crate) draft: Vec<u32>,
+    pub(crate) priority: i32,
+    pub(crate) wants: Wants,
+}
+
+impl Plan {
+    /// Tokens of all prompts.
+    pub(crate) fn prompt_tokens(&self) -> usize {
+        self.prompts.iter().map(Vec::len).sum()
+    }
+
+    /// Choices of all prompts.
+    pub(crate) fn all_choices(&self) -> usize {
+        self.prompts.len() * self.choices as usize
+    }
+
+    /// A digest of everything that the answer depends on, the model included. What changes time alone is left out.
+    pub(crate) fn digest(&self, app: &App) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut rest = String::new();
+        let Request { max_tokens, sampler, stop_tokens, ignore_eos } = &self.request;
+        let model = &app.model;
+        let grammar = self.grammar.as_ref().map(|(source, _)| source);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            rest,
+            "{} {} {} {sampler:?} {max_tokens} {stop_tokens:?} {ignore_eos} {:?} {:?} {} {:?} {:?} {grammar:?}",
+            model.digest,
+            model.numerics,
+            model.engine.context(),
+            self.stops,
+            self.shown,
+            self.choices,
+            self.logprobs,
+            self.prompt_logprobs,
+        );
+        hasher.update(rest.as_bytes());
+        for prompt in &self.prompts {
+            hasher.update(&(prompt.len() as u64).to_le_bytes());
+            let bytes: Vec<u8> = prompt.iter().flat_map(|token| token.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// An answer on its way. Dropping it takes the request back, wherever it is.
+pub(crate) struct Answers {
+    pub(crate) events: mpsc::Receiver<Event>,
+    app: Arc<App>,
+    caller: Caller,
+    /// Choices, or prompts where a vector is wanted, that are to come.
+    pub(crate) open: usize,
+    pub(crate) prompt_tokens: usize,
+    pub(crate) generated: u64,
+    started: Instant,
+    _submitted: Submitted,
+}
+
+impl Answers {
+    /// The next event; `None` if the engine has let go of the request.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        let event = self.events.recv().await;
+        self.count(event.as_ref());
+        event
+    }
+
+    /// Keeps account of an event.
+    pub(crate) fn count(&mut self, event: Option<&Event>) {
+        match event {
+            Some(Event::Token(_)) => self.generated += 1,
+            Some(Event::Done(_) | Event::Embedding { .. }) => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        let (prompt, generated) = (self.prompt_tokens, self.generated);
+        self.app.rates.tokens(self.caller.payer, prompt as u64 + generated, Instant::now());
+        let (complete, ms) = (self.open == 0, self.started.elapsed().as_millis() as u64);
+        tracing::info!(request = %self.caller.request, prompt, generated, complete, ms, "answer");
+    }
+}
+
+/// Gives a plan to the engine and waits until it is taken.
+///
+/// # Errors
+/// The queue is full, the prompt too long, a parameter out of range.
+pub(crate) async fn start(app: &Arc<App>, caller: &Caller, plan: Plan) -> Result<Answers, ApiError> {
+    let (prompts, all) = (plan.prompts.len(), plan.all_choices());
+    let (sender, events) = mpsc::channel(MOST_UNREAD + 4 * all);
+    let prompt_tokens = plan.prompt_tokens();
+    let embeds = plan.wants == Wants::Embedding;
+    let mut orders = Vec::with_capacity(prompts);
+    for (index, prompt) in plan.prompts.into_iter().enumerate() {
+        orders.push(Order {
+            submission: Submission {
+                choices: plan.choices,
+                priority: plan.priority,
+                // From now on; the thread that has the clock makes a time of it.
+                deadline: Some(app.options.timeout),
+                logprobs: plan.logprobs,
+                prompt_logprobs: plan.prompt_logprobs,
+                draft: if index == 0 { plan.draft.clone() } else { Vec::new() },
+                grammar: plan.grammar.as_ref().map(|(_, grammar)| Arc::clone(grammar)),
+                wants: plan.wants,
+                ..Submission::new(prompt, plan.request.clone())
+            },
+            // Choices are few: `Plan`'s makers bound them.
+            first: index as u32 * plan.choices,
+            stops: Arc::clone(&plan.stops),
+            shown: Arc::clone(&plan.shown),
+            events: sender.clone(),
+        });
+    }
+    drop(sender);
+    let submitted = app.engine.submit(orders).map_err(|refused| match refused {
+        NotTaken::Full => ApiError::full(),
+        NotTaken::Ended => ApiError::unavailable("the engine has ended"),
+    })?;
+    let mut answers = Answers {
+        events,
+        app: Arc::clone(app),
+        caller: caller.clone(),
+        open: if embeds { prompts } else { all },
+        prompt_tokens,
+        generated: 0,
+        started: Instant::now(),
+        _submitted: submitted,
+    };
+    match answers.events.recv().await {
+        Some(Event::Accepted) => Ok(answers),
+        Some(Event::Failed(error)) => Err(error.into()),
+        _ => Err(ApiError::unavailable("the engine has let go of the request")),
+    }
+}

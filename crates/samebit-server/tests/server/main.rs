@@ -1,0 +1,11 @@
+//! The server as its clients meet it: a port of this machine, HTTP, and nothing else.
+
+mod batch;
+mod chat;
+mod completions;
+mod faults;
+mod operations;
+mod responses;
+mod resume;
+mod support;
+mod tools;

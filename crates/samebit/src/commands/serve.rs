@@ -1,0 +1,133 @@
+//! `samebit serve`: a model behind HTTP until it is asked to stop.
+
+use crate::args::{BatchArgs, BoundArgs, ListenArgs, ServeArgs, Verbosity};
+use crate::failure::Failure;
+use crate::{engine, interrupt, model, output, prompt};
+use samebit_engine::{EngineOptions, Limits};
+use samebit_server::{LogFormat, LogLevel, Model, Options, Stopped};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    if args.compute.no_kv_cache {
+        return Err(Failure::Usage("--no-kv-cache: a server without a cache would never be done".into()));
+    }
+    let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
+    samebit_server::init_log(format, level(verbosity));
+    let mut options = options(&args.listen, &args.bounds, &args.batch)?;
+    options.sampling = args.sampling.config();
+    options.predict = usize::try_from(args.predict).ok();
+    options.date = args.date;
+    let engine_options = EngineOptions { speculation: args.batch.spec, ..engine::options(&args.compute)? };
+    options.limits.rows = engine_options.ubatch;
+    options.cpus = engine::cpus(args.place.pin, engine_options.threads, verbosity.quiet)?;
+    let model = load(args, &engine_options, verbosity)?;
+    options.sampling.validate(model.tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
+    if options.api_keys.is_empty() && !samebit_server::is_local(&options.host) {
+        output::note(
+            verbosity.quiet,
+            &format!("everybody who reaches {} may ask: give --api-key to keep others out", options.host),
+        );
+    }
+    let server = samebit_server::start(model, options).map_err(|error| Failure::Input(error.to_string()))?;
+    interrupt::be_orderly();
+    server.stop_on_signals().map_err(|error| Failure::Input(format!("cannot listen for signals: {error}")))?;
+    output::note(verbosity.quiet, &format!("serving on http://{}", server.address()));
+    match server.wait() {
+        Stopped::Finished => Ok(()),
+        Stopped::BrokenOff => {
+            output::note(verbosity.quiet, "some answers took longer than --grace and were broken off");
+            Ok(())
+        }
+        Stopped::EngineLost => {
+            Err(Failure::Input("the engine's thread ended by itself, which is a defect of samebit".into()))
+        }
+    }
+}
+
+fn level(verbosity: Verbosity) -> LogLevel {
+    match (verbosity.quiet, verbosity.verbose) {
+        (true, _) => LogLevel::ERROR,
+        (false, false) => LogLevel::WARN,
+        (false, true) => LogLevel::INFO,
+    }
+}
+
+fn options(listen: &ListenArgs, bounds: &BoundArgs, batch: &BatchArgs) -> Result<Options, Failure> {
+    let limits = Limits {
+        sequences: batch.parallel,
+        pages: batch.pages,
+        queue: batch.queue,
+        prefix_cache: !batch.no_cache_prompt,
+        ..Limits::default()
+    };
+    Ok(Options {
+        host: listen.host.clone(),
+        port: listen.port,
+        limits,
+        api_keys: keys(listen)?,
+        cors_origins: listen.cors_origin.clone(),
+        allowed_hosts: listen.allowed_host.clone(),
+        rate_requests: bounds.rate_limit,
+        rate_tokens: bounds.token_rate_limit,
+        body_bytes: bounds.max_body,
+        connections: bounds.connections,
+        timeout: Duration::from_secs(bounds.timeout),
+        io_timeout: Duration::from_secs(bounds.io_timeout),
+        grace: Duration::from_secs(bounds.grace),
+        grammar_threads: batch.grammar_threads,
+        slots: !listen.no_slots,
+        metrics: !listen.no_metrics,
+        page: !listen.no_webui,
+        ..Options::default()
+    })
+}
+
+/// The keys of the flag and of the file.
+fn keys(listen: &ListenArgs) -> Result<Vec<String>, Failure> {
+    let mut keys = listen.api_key.clone();
+    if let Some(path) = &listen.api_key_file {
+        let bytes = prompt::read(path)?;
+        let text = String::from_utf8(bytes).map_err(|_| Failure::at(path, "the keys are not UTF-8"))?;
+        keys.extend(text.lines().map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned));
+        if keys.is_empty() {
+            return Err(Failure::at(path, "no key is in it: write one on each line"));
+        }
+    }
+    if keys.iter().any(String::is_empty) {
+        return Err(Failure::Usage("--api-key: a key is empty, and would let everybody in".into()));
+    }
+    Ok(keys)
+}
+
+fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Result<Model, Failure> {
+    let gguf = model::open(&args.model)?;
+    let tokenizer = model::tokenizer(&args.model, &gguf)?;
+    let template = prompt::template(args.chat_template.as_deref(), &args.model, &gguf, &tokenizer);
+    let template = match (template, &args.chat_template) {
+        (Ok(template), _) => Ok(template),
+        // What was asked for by name must be there; what the model lacks is told to those who ask it to chat.
+        (Err(failure), Some(_)) => return Err(failure),
+        (Err(failure), None) => Err(failure.to_string()),
+    };
+    let digest = model::digest(&gguf, verbosity)?;
+    let engine = engine::load(gguf, &tokenizer, &args.model, options, verbosity.quiet)?;
+    // Before anybody is served: nobody's answer waits for it.
+    engine::prepare(&engine, verbosity.quiet);
+    Ok(Model {
+        engine,
+        tokenizer: Arc::new(tokenizer),
+        template,
+        id: args.alias.clone().unwrap_or_else(|| name(&args.model.path)),
+        path: args.model.path.display().to_string(),
+        digest,
+        numerics: args.compute.numerics.name().to_owned(),
+    })
+}
+
+/// A file's name without what every model's ends with.
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned)
+}
