@@ -85,3 +85,8 @@ export function requestBody(conversation, node) {
   const messages = system === '' ? before : [{ role: 'system', content: system }, ...before];
   return { ...parameters, messages, stream: true, stream_options: { include_usage: true }, samebit: true };
 }
+
+/** The digest of every logit that an answer's tokens were chosen from; null where the server gave none. */
+export function digestOf(result) {
+  return result?.samebit?.logits_digest ?? null;
+}
