@@ -266,11 +266,12 @@ async function meetServer() {
 }
 
 async function start() {
+  // Until the conversations are there, `main` is inert and no button does anything.
+  const kept = await library.load();
+  openFromHash();
   wireButtons();
   listen(actions);
   api.onKeyNeeded(askForKeyOnce());
-  const kept = await library.load();
-  openFromHash();
   window.addEventListener('hashchange', openFromHash);
   window.addEventListener('popstate', openFromHash);
   window.addEventListener('pagehide', () => library.flush());

@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 const PAGE = fileURLToPath(new URL('..', import.meta.url));
 const TYPES = { '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml' };
 
+/** What was written has arrived by then: a browser throws away what it has not read when a connection breaks. */
+const BREAK_AFTER_MS = 100;
+
 /** Every answer of the page carries these; the real server's are no weaker than the page needs. */
 export const PAGE_HEADERS = { 'Content-Security-Policy': "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'", 'X-Content-Type-Options': 'nosniff' };
 
@@ -69,7 +72,7 @@ export class Fake {
     const event = (id, chunk) => response.write(`${ids ? `id: ${id}\n` : ''}data: ${JSON.stringify(chunk)}\n\n`);
     for (let at = from; at < tokens.length; at += 1) {
       if (response.destroyed) return;
-      if (breakAfter !== undefined && at - from >= breakAfter) return void response.destroy();
+      if (breakAfter !== undefined && at - from >= breakAfter) return void setTimeout(() => response.destroy(), BREAK_AFTER_MS);
       event(at, { object: 'chat.completion.chunk', model: 'fake-1', choices: [{ index: 0, delta: { content: tokens[at] }, finish_reason: null }] });
       if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     }
