@@ -28,13 +28,16 @@ export function setKey(value, { remember }) {
   }
 }
 
+/** Statuses of a server that is busy, loading or being replaced. */
+const PASSING = [408, 425, 429, 502, 503, 504];
+
 /** The server said no. `fatal`: asking again would not help. */
 export class ApiError extends Error {
   constructor(status, message, retryAfter = null) {
     super(message);
     this.status = status;
     this.retryAfter = retryAfter;
-    this.fatal = status >= 400 && status < 500 && status !== 408 && status !== 429;
+    this.fatal = !PASSING.includes(status);
   }
 }
 

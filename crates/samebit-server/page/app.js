@@ -4,7 +4,7 @@ import { announce } from './announce.js';
 import * as api from './api.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
-import { addMessage, freshRequest, path, requestBody, requestOf, show, siblings } from './conversation.js';
+import { addMessage, freshRequest, isLast, path, requestBody, requestOf, show, siblings } from './conversation.js';
 import { askForKey, showSettings, showShortcuts, toast } from './dialogs.js';
 import { icon } from './dom.js';
 import { listen } from './keys.js';
@@ -12,6 +12,7 @@ import { Library } from './library.js';
 import { saveDefaults } from './settings.js';
 import { Sidebar } from './sidebar.js';
 import * as store from './store.js';
+import { download, importInto } from './transfer.js';
 import { Thread } from './view.js';
 
 const $ = (id) => document.getElementById(id);
@@ -28,24 +29,26 @@ const actions = {
     void ask(question.id);
   },
   edit(node, text) {
-    if (busy()) return;
     const question = addMessage(current(), node.parent, 'user', { text });
     void ask(question.id);
     composer.focus();
   },
   regenerate(node) {
-    if (busy()) return;
+    if (!idle()) return;
     void ask(node.parent);
     composer.focus();
   },
-  replay: (node) => void chat.replay(current(), node),
+  replay: (node) => idle() && void chat.replay(current(), node),
   resume(node) {
+    if (!idle()) return;
     void chat.answer(current(), node);
     composer.focus();
   },
   stop: () => chat.stop(current()),
   example: (text) => actions.send(text),
   editLast: () => thread.editLast(),
+  idle,
+  isLast: (node) => isLast(current(), node),
   job: () => chat.job(current()),
   requestJson: (node) => JSON.stringify(requestBody(current(), node), null, 2),
   versions: (node) => ({ all: siblings(current(), node), show: (other, action) => showVersion(node, other, action) }),
@@ -75,7 +78,7 @@ const actions = {
   focusComposer: () => composer.focus(),
   showShortcuts,
   regenerateLast: () => withLastAnswer((node) => actions.regenerate(node)),
-  replayLast: () => withLastAnswer((node) => busy() || actions.replay(node)),
+  replayLast: () => withLastAnswer((node) => actions.replay(node)),
   copyLast: () => withLastAnswer((node) => $('thread').querySelector(`[data-id="${node.id}"] [aria-label="Copy answer"]`)?.click()),
   previousConversation: () => step(-1),
   nextConversation: () => step(1),
@@ -104,6 +107,13 @@ const sidebar = new Sidebar($('conversations'), actions);
 const composer = new Composer({ form: $('composer'), field: $('message'), button: $('send'), count: $('count'), actions });
 
 const busy = () => chat.job(current()) !== null;
+
+/** Whether the open conversation has nothing under way; says so if it has. */
+function idle() {
+  if (busy()) toast('An answer is on its way in this conversation. Esc stops it.');
+  return !busy();
+}
+
 const model = (conversation) => (server.models.includes(conversation.settings.model) ? conversation.settings.model : (server.models[0] ?? 'default'));
 
 async function ask(parent) {
@@ -135,7 +145,7 @@ function withLastAnswer(then) {
 }
 
 function showVersion(node, other, action) {
-  if (!other || busy()) return;
+  if (!other || !idle()) return;
   show(current(), other.id);
   library.save(current());
   thread.show(current(), { focus: { id: other.id, action }, keepPlace: true });
@@ -198,23 +208,9 @@ function showContext() {
   $('context').textContent = used === undefined ? '' : `${used.toLocaleString('en')}${whole} tokens used`;
 }
 
-function download(conversations) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([store.exported(conversations)], { type: 'application/json' }));
-  link.download = `samebit-${new Date().toISOString().slice(0, 10)}.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
 async function importFile(file) {
-  try {
-    const conversations = store.imported(await file.text());
-    for (const conversation of conversations) await library.add(conversation);
-    toast(`Imported ${conversations.length} ${conversations.length === 1 ? 'conversation' : 'conversations'}.`);
-    refresh();
-  } catch (error) {
-    toast(`Nothing was imported: ${error.message}.`);
-  }
+  toast(await importInto(library, file));
+  refresh();
 }
 
 function sidebarShown(drawer, shown) {

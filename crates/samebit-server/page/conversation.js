@@ -2,8 +2,8 @@
 // storage, no network.
 //
 // A message is {id, parent, role, text, created}; an answer also has `reasoning`, `request` (every parameter that
-// it was asked with, for ever) and `result`. Text and parents never change once an answer is whole, so a request
-// can be built again from the tree at any time: that is what a replay runs.
+// it was asked with, for ever) and `result`. Parents never change, nor does a text that something follows: so a
+// request can be built again from the tree at any time, which is what a replay runs.
 
 import { splitThinking } from './thinking.js';
 
@@ -33,6 +33,11 @@ export function path(conversation, id = conversation.leaf) {
   const nodes = [];
   for (let node = conversation.nodes[id]; node; node = conversation.nodes[node.parent]) nodes.push(node);
   return nodes.reverse();
+}
+
+/** Whether nothing follows a message. */
+export function isLast(conversation, node) {
+  return !Object.values(conversation.nodes).some(({ parent }) => parent === node.id);
 }
 
 /** A message's versions, oldest first, itself among them. */
@@ -79,9 +84,10 @@ export function freshRequest(conversation, parent, request) {
 /** The body that asks for the answer `node`: the same now and at every replay. */
 export function requestBody(conversation, node) {
   const { system, ...parameters } = node.request;
-  const before = path(conversation, node.parent).map(({ role, text }) => {
-    return { role, content: role === 'assistant' ? splitThinking(text).answer : text };
-  });
+  const before = path(conversation, node.parent)
+    .map(({ role, text }) => ({ role, content: role === 'assistant' ? splitThinking(text).answer : text }))
+    // An answer that failed, or never got past its reasoning, said nothing.
+    .filter(({ content }) => content !== '');
   const messages = system === '' ? before : [{ role: 'system', content: system }, ...before];
   return { ...parameters, messages, stream: true, stream_options: { include_usage: true }, samebit: true };
 }

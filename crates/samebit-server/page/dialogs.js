@@ -3,7 +3,7 @@
 
 import { setKey } from './api.js';
 import { h, icon, iconButton } from './dom.js';
-import { SHORTCUTS } from './keys.js';
+import { ON_MAC, SHORTCUTS } from './keys.js';
 import { FIELDS, parseField, PLAIN } from './settings.js';
 
 const TOAST_MS = 10_000;
@@ -11,7 +11,7 @@ const TOAST_MS = 10_000;
 function dialog(kind, title, ...content) {
   const id = `${kind}-title`;
   const close = iconButton('cross', 'Close', () => element.close(), { class: 'quiet' });
-  const element = h('dialog', { class: kind, 'aria-labelledby': id }, h('header', {}, h('h2', { id }, title), close), content);
+  const element = h('dialog', { class: kind, 'aria-labelledby': id }, h('header', {}, h('h2', { id, tabindex: '-1', autofocus: true }, title), close), content);
   // A click beside the window closes it; a press that began inside (selecting text) does not.
   element.addEventListener('mousedown', (event) => event.target === element && element.close());
   element.addEventListener('close', () => element.remove());
@@ -22,7 +22,8 @@ function dialog(kind, title, ...content) {
 /** The list of shortcuts. */
 export function showShortcuts() {
   const rows = SHORTCUTS.map(({ keys, label }) => h('div', {}, h('dt', {}, keys.map((key) => h('kbd', {}, key))), h('dd', {}, label)));
-  dialog('shortcuts', 'Keyboard', h('dl', {}, rows)).showModal();
+  const mac = ON_MAC && h('p', { class: 'lead' }, 'Those with Alt work outside of text fields.');
+  dialog('shortcuts', 'Keyboard', h('dl', {}, rows), mac).showModal();
 }
 
 /** Asks for an API key; gives it, or null. */

@@ -8,7 +8,8 @@ const MAX_LENGTH = 100_000;
 const words = (text) => new Set(text.split(' '));
 const DOUBLE = /"(?:[^"\\\n]|\\.)*"?/;
 const SINGLE = /'(?:[^'\\\n]|\\.)*'?/;
-const NUMBER = /\b(?:0[xXbBoO][0-9a-fA-F_]+|\d[\d_]*(?:\.\d[\d_]*)?(?:[eE][+-]?\d+)?)[a-zA-Z0-9]*\b/;
+// Nothing after the last repetition can fail, so nothing is tried twice.
+const NUMBER = /\b\d\w*(?:\.\d\w*)?(?:(?<=[eE])[+-]\d\w*)?/;
 const SLASHES = /\/\/[^\n]*|\/\*[^]*?(?:\*\/|$)/;
 const HASH = /#[^\n]*/;
 const WORD = /[\p{L}_$][\p{L}\p{N}_$]*!?/u;

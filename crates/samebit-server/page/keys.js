@@ -1,8 +1,14 @@
 // Keyboard shortcuts: the list that is shown and the list that works are one. Knows key events.
 //
-// Alt with a letter goes by the key's place (`code`), as Alt changes what it types on some systems.
+// Alt with a letter goes by the key's place (`code`), as Alt changes what it types on some systems. On a Mac, Alt
+// types letters that some languages need (ś, ç, ß), so there these work outside of text fields only.
 
-const alt = (code) => (event) => event.altKey && !event.ctrlKey && !event.metaKey && event.code === code;
+export const ON_MAC = /Mac|iPhone|iPad/.test(navigator.platform);
+
+const alt = (code) => (event) => {
+  const typing = ON_MAC && event.target instanceof Element && event.target.closest('input, textarea') !== null;
+  return event.altKey && !event.ctrlKey && !event.metaKey && event.code === code && !typing;
+};
 
 /** `match` is null where the key is dealt with on the spot (the message box). */
 export const SHORTCUTS = [

@@ -51,9 +51,13 @@ export class UserMessage {
     const cancel = () => (close(), this.tools.querySelector('[data-action=edit]').focus());
     const save = () => {
       const text = field.value.trim();
-      if (text === '' || text === this.node.text) return cancel();
+      if (text === '' || text === this.node.text) {
+        cancel();
+        return;
+      }
+      if (!this.actions.idle()) return;
       close();
-      return this.actions.edit(this.node, text);
+      this.actions.edit(this.node, text);
     };
     const form = h(
       'form',
@@ -153,7 +157,11 @@ export class AnswerMessage {
       this.notice.replaceChildren(h('span', {}, text), ...buttons);
       this.notice.hidden = false;
     };
-    const resume = () => h('button', { type: 'button', onclick: () => this.actions.resume(this.node) }, this.node.result.last ? 'Resume' : 'Ask again');
+    const resume = () => {
+      // What follows was asked with this text as it is: it may not grow any more.
+      if (!this.actions.isLast(this.node)) return '';
+      return h('button', { type: 'button', onclick: () => this.actions.resume(this.node) }, this.node.result.last ? 'Resume' : 'Ask again');
+    };
     this.notice.hidden = true;
     if (busy) {
       const waiting = this.actions.job().notice;
@@ -161,7 +169,7 @@ export class AnswerMessage {
       else if (resumed > 0) line('', resumedText(resumed, resumedFrom));
     } else if (state === 'failed') line('error', error, resume());
     else if (state === 'broken') line('error', `The connection was lost. ${error ?? ''}`, resume());
-    else if (state === 'streaming') line('warning', 'This answer was interrupted.', resume());
+    else if (state === 'streaming') line('warning', 'This answer was interrupted, or comes in another tab.', resume());
     else if (state === 'stopped') line('', 'Stopped.', resume());
     else if (finish === 'length') line('', 'Cut off at the largest number of tokens.');
     else if (resumed > 0) line('', resumedText(resumed, resumedFrom));

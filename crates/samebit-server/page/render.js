@@ -6,6 +6,9 @@ import { highlight } from './highlight.js';
 import { parseInline } from './inline.js';
 import { parse } from './markdown.js';
 
+/** First letter of a script that runs from right to left. */
+const RIGHT_TO_LEFT = /^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+
 /** Headings of an answer stand under the page's and the message's own. */
 const HEADING_OFFSET = 2;
 
@@ -32,12 +35,17 @@ function renderBlock(block) {
     case 'heading': return h(`h${Math.min(6, block.level + HEADING_OFFSET)}`, { dir: 'auto' }, inline(block.text));
     case 'code': return codeBlock(block);
     case 'math': return h('pre', { class: 'math', tabindex: '0', 'aria-label': 'Formula', role: 'group' }, block.text);
-    case 'quote': return h('blockquote', { dir: 'auto' }, block.blocks.map(renderBlock));
+    case 'quote': return h('blockquote', { dir: direction(block) }, block.blocks.map(renderBlock));
     case 'list': return list(block);
     case 'table': return table(block);
     case 'rule': return h('hr');
     default: return h('p', { dir: 'auto' }, inline(block.text));
   }
+}
+
+/** For what has blocks inside: `dir="auto"` does not look into elements that have a direction of their own. */
+function direction({ raw }) {
+  return RIGHT_TO_LEFT.test(raw) ? 'rtl' : 'ltr';
 }
 
 function inline(text) {
@@ -67,27 +75,29 @@ function codeBlock({ lang, text }) {
   );
 }
 
-function list({ ordered, start, loose, items }) {
+function list(block) {
+  const { ordered, start, loose, items } = block;
   const tasks = items.some(({ task }) => task !== null);
   const kind = [loose ? 'loose' : 'tight', tasks ? 'tasks' : ''].join(' ').trim();
-  return h(ordered ? 'ol' : 'ul', { class: kind, start: ordered && start !== 1 ? start : null, dir: 'auto' }, items.map((item) => listItem(item, loose)));
+  return h(ordered ? 'ol' : 'ul', { class: kind, start: ordered && start !== 1 ? start : null, dir: direction(block) }, items.map((item) => listItem(item, loose)));
 }
 
 function listItem({ task, blocks }, loose) {
   const box = task === null ? null : h('input', { type: 'checkbox', disabled: true, checked: task, 'aria-label': task ? 'Done' : 'To do' });
   // In a tight list a paragraph is only its text.
   const content = blocks.map((block) => (block.type === 'paragraph' && !loose ? inline(block.text) : renderBlock(block)));
-  return h('li', { dir: 'auto' }, box, content);
+  return h('li', {}, box, content);
 }
 
-function table({ align, head, rows }) {
+function table(block) {
+  const { align, head, rows } = block;
   const cell = (tag, text, column) => h(tag, { dir: 'auto', class: align[column] && `align-${align[column]}`, scope: tag === 'th' ? 'col' : null }, inline(text));
   return h(
     'div',
     { class: 'table', tabindex: '0', role: 'group', 'aria-label': 'Table' },
     h(
       'table',
-      {},
+      { dir: direction(block) },
       h('thead', {}, h('tr', {}, head.map((text, column) => cell('th', text, column)))),
       h('tbody', {}, rows.map((row) => h('tr', {}, row.map((text, column) => cell('td', text, column))))),
     ),

@@ -1,5 +1,5 @@
 // A headless Chromium, driven over a pipe with its own protocol: nothing to install besides the browser.
-// Knows the DevTools protocol; nothing of the page.
+// Knows the DevTools protocol, and of the page only that its `main` is inert until it is ready.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -103,6 +103,7 @@ class Page {
   heard({ method, params }) {
     if (method === 'Runtime.exceptionThrown') this.problems.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
     if (method === 'Log.entryAdded' && params.entry.level === 'error' && params.entry.source !== 'network') this.problems.push(params.entry.text);
+    if (method === 'Page.downloadWillBegin') this.downloaded?.(params.suggestedFilename);
     if (method === 'Page.javascriptDialogOpening') {
       this.dialogs.push(params.message);
       void this.send('Page.handleJavaScriptDialog', { accept: true });
@@ -111,7 +112,7 @@ class Page {
 
   async open(url) {
     await this.send('Page.navigate', { url });
-    await this.until(`document.readyState === 'complete' && document.getElementById('title') !== null`);
+    await this.until(`document.readyState === 'complete' && document.querySelector('main:not([inert])') !== null`);
   }
 
   async evaluate(expression) {
@@ -152,6 +153,11 @@ class Page {
     const event = { key, code, windowsVirtualKeyCode, modifiers };
     await this.send('Input.dispatchKeyEvent', { type: text ? 'keyDown' : 'rawKeyDown', text, ...event });
     await this.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
+  }
+
+  /** The name of the next file that the page hands over. */
+  download() {
+    return new Promise((resolve) => (this.downloaded = resolve));
   }
 
   async screenshot() {

@@ -92,6 +92,8 @@ test('hostile text costs no more than it is long', () => {
     walk(parse(text));
     parseInline(text);
   }
+  const code = ['1', '1a', '"', "'", '/*', '#', 'r#"', '`', '<', '"""', '\\', '--', '1e+', "b'"].map((piece) => `${piece.repeat(60_000 / piece.length)}a_`);
+  for (const text of code) for (const lang of ['rust', 'python', 'js', 'c', 'sh', 'sql', 'json', 'css', 'html', 'diff']) highlight(text, lang);
   assert.ok(performance.now() - started < 5000, `${performance.now() - started} ms`);
 });
 

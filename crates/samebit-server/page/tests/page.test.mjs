@@ -247,6 +247,29 @@ test('an answer that a reload cut off can be resumed', async () => {
   assert.ok(Number(fake.requests[1].headers['last-event-id']) > 0);
 });
 
+test('a stopped answer that something follows does not grow; its replay is compared as far as it goes', async () => {
+  fake.script = ({ messages }) => (messages.length === 1 ? slow(60) : {});
+  await send('Hello');
+  await page.until(`document.querySelector('.answer > .prose')?.innerText.includes('word5')`);
+  await page.key('Escape');
+  await page.until(`document.querySelector('.notice button')`);
+  await page.click('[data-action=replay]');
+  await page.until(`document.querySelector('.replay[data-verdict=prefix]')`);
+  await send('Go on');
+  await done(2);
+  assert.equal(await page.evaluate(`document.querySelector('.notice button')`), null);
+  assert.match(fake.requests.at(-1).body.messages[1].content, /^word0 .*word5/);
+});
+
+test('what is exported is a file', async () => {
+  await send('Hello');
+  await done();
+  await page.key('s', 1);
+  const name = page.download();
+  await page.evaluate(`[...document.querySelectorAll('dialog button')].find((e) => e.innerText === 'Export all').click()`);
+  assert.match(await name, /^samebit-\d{4}-\d\d-\d\d\.json$/);
+});
+
 test('export and import give the conversation back; a bad file changes nothing', async () => {
   await send('Hello');
   await done();
