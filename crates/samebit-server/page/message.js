@@ -146,8 +146,8 @@ export class AnswerMessage {
     this.foot.replaceChildren();
     if (busy || !this.node.result) return;
     const about = facts(this.node);
-    if (about) this.foot.append(about);
     this.foot.append(this.tools());
+    if (about) this.foot.append(about);
   }
 
   updateNotice(busy) {
@@ -185,7 +185,7 @@ export class AnswerMessage {
       'div',
       { class: 'tools' },
       versions(node, actions.versions(node)),
-      copy,
+      node.text !== '' && copy,
       asked && request,
       asked && button('again', 'Regenerate with the next seed', 'regenerate'),
       asked && node.text !== '' && button('replay', 'Replay: run the same request again and compare', 'replay', 'Replay'),
