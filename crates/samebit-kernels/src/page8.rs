@@ -15,6 +15,9 @@ use crate::vector::GROUP;
 #[repr(C, align(64))]
 pub struct Quads(pub [[i8; 4]; GROUP]);
 
+/// [`Quads`] of a block of elements of sixteen keys, and of as many positions of sixteen elements of values: a kernel's step.
+pub(crate) const QUADS: usize = BLOCK / 4;
+
 impl Quads {
     /// All zero.
     pub const ZERO: Self = Self([[0; 4]; GROUP]);
@@ -23,11 +26,11 @@ impl Quads {
 /// One page of one head.
 #[derive(Clone, Copy, Debug)]
 pub struct Page8<'a> {
-    /// `[256 / 16 positions][head_dim / 4][16 positions][4 elements]`; elements beyond the head are of no account.
+    /// `[256 / 16 positions][blocks][32 / 4 elements][16 positions][4 elements]`; elements beyond the head are of no account.
     pub keys: &'a [Quads],
     /// Binary16, `[256 / 16 positions][blocks][16 positions]`.
     pub key_scales: &'a [u16],
-    /// `[head_dim / 16, of whole blocks][256 / 4 positions][16 elements][4 positions]`.
+    /// `[blocks][32 / 16 elements][256 / 4 positions][16 elements][4 positions]`; likewise.
     pub values: &'a [Quads],
     /// Binary16, `[blocks][256 positions]`.
     pub value_scales: &'a [u16],
@@ -35,7 +38,7 @@ pub struct Page8<'a> {
 
 /// [`Quads`] of the keys of a page of a head of `dim` elements.
 const fn key_quads(dim: usize) -> usize {
-    CHUNK / GROUP * dim.div_ceil(4)
+    CHUNK / GROUP * blocks(dim) * QUADS
 }
 
 /// [`Quads`] of its values: whole blocks of elements.
@@ -45,7 +48,7 @@ const fn value_quads(dim: usize) -> usize {
 
 /// Where an element of the key at a position lies: which quads, lane and byte.
 const fn of_key(dim: usize, at: usize, element: usize) -> (usize, usize, usize) {
-    (at / GROUP * dim.div_ceil(4) + element / 4, at % GROUP, element % 4)
+    (at / GROUP * blocks(dim) * QUADS + element / 4, at % GROUP, element % 4)
 }
 
 /// Where an element of the value at a position lies.

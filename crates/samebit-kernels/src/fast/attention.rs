@@ -38,11 +38,12 @@ pub(super) trait Page<V: Vector> {
         out: &mut [[f32; CHUNK]; T],
     ) -> [bool; T];
 
-    /// Weighted values of all queries, merged into what they have. A chunk is its maximum and denominator.
+    /// Weighted values of all queries, merged into what they have. A chunk is its maximum and denominator; weights of
+    /// what a query does not see may be anything.
     fn weigh<const T: usize>(
         &self,
         v: V,
-        weights: &[[f32; CHUNK]; T],
+        weights: &mut [[f32; CHUNK]; T],
         visible: &[Range<usize>; T],
         chunk: &[(f32, f32); T],
         heads: &mut Heads<'_, '_, f32>,
@@ -122,7 +123,7 @@ fn tile<V: Vector, P: Page<V>, const T: usize>(
         }
     }
     denominators::<T>(&weights, &visible, &mut chunk);
-    page.weigh::<T>(v, &weights, &visible, &chunk, heads, first);
+    page.weigh::<T>(v, &mut weights, &visible, &chunk, heads, first);
 }
 
 impl<V: Vector, B: Lanes> Page<V> for Floats<'_, B> {
@@ -144,7 +145,7 @@ impl<V: Vector, B: Lanes> Page<V> for Floats<'_, B> {
     fn weigh<const T: usize>(
         &self,
         v: V,
-        weights: &[[f32; CHUNK]; T],
+        weights: &mut [[f32; CHUNK]; T],
         visible: &[Range<usize>; T],
         chunk: &[(f32, f32); T],
         heads: &mut Heads<'_, '_, f32>,

@@ -11,20 +11,23 @@ use samebit_numerics::ops::attention8::{BLOCK, blocks};
 use samebit_numerics::reduce::CHUNK;
 
 use super::attention::{Merge, Page, merges};
-use super::integers::Integers;
-use crate::page8::{Page8, Quads};
+use super::integers::{Integers, Step};
+use crate::page8::Page8;
 use crate::table::Heads;
 use crate::vector::{GROUP, Vector};
 
 /// A page met by the integers of a unit, `G` groups of sixteen lanes (`VECS` vectors) at a time.
 pub(super) struct Bytes<'a, I, const G: usize, const VECS: usize> {
     page: Page8<'a>,
+    keys: &'a [Step],
+    values: &'a [Step],
     by: PhantomData<I>,
 }
 
 impl<'a, I, const G: usize, const VECS: usize> Bytes<'a, I, G, VECS> {
     pub(super) fn new(page: Page8<'a>) -> Self {
-        Self { page, by: PhantomData }
+        let (keys, values) = (page.keys.as_chunks().0, page.values.as_chunks().0);
+        Self { page, keys, values, by: PhantomData }
     }
 }
 
@@ -55,7 +58,7 @@ impl<I: Integers, const G: usize, const VECS: usize> Page<I::Vector> for Bytes<'
             for group in (range.start / GROUP / G * G..range.end.div_ceil(GROUP)).step_by(G) {
                 let mut t = [[v.splat(0.0); VECS]; T];
                 for block in start / BLOCK..end.div_ceil(BLOCK) {
-                    self.block(v, dim, group, block, core::array::from_fn(|i| &rows[i]), &mut t);
+                    self.block(v, blocks(dim), group, block, core::array::from_fn(|i| &rows[i]), &mut t);
                 }
                 for ((t, out), &scale) in t.into_iter().zip(out.iter_mut()).zip(&scales) {
                     for (i, t) in t.into_iter().enumerate() {
@@ -73,36 +76,37 @@ impl<I: Integers, const G: usize, const VECS: usize> Page<I::Vector> for Bytes<'
     fn weigh<const T: usize>(
         &self,
         v: I::Vector,
-        weights: &[[f32; CHUNK]; T],
+        weights: &mut [[f32; CHUNK]; T],
         visible: &[Range<usize>; T],
         chunk: &[(f32, f32); T],
         heads: &mut Heads<'_, '_, f32>,
         first: usize,
     ) {
         let merges = merges::<I::Vector, T>(visible, chunk, heads, first);
-        let seen = visible.iter().filter(|visible| !visible.is_empty());
-        // Whole blocks of positions, so that no vector is cut.
-        let start = seen.clone().fold(CHUNK, |s, v| s.min(v.start)) / BLOCK * BLOCK;
-        let end = seen.fold(0, |e, v| e.max(v.end)).next_multiple_of(BLOCK);
+        let mut seen = [0u32; CHUNK];
+        for (weights, visible) in weights.iter_mut().zip(visible) {
+            weights[..visible.start].fill(0.0);
+            weights[visible.end..].fill(0.0);
+            seen[visible.clone()].fill(u32::MAX);
+        }
+        let steps = seen.iter().position(|&seen| seen != 0).unwrap_or(0) / BLOCK
+            ..seen.iter().rposition(|&seen| seen != 0).map_or(0, |last| last / BLOCK + 1);
         let mut rows: [I::Row; T] = core::array::from_fn(|_| I::Row::default());
-        let mut scaled = [[0.0f32; CHUNK]; T];
-        let mut d = [0.0f32; CHUNK];
         for block in 0..blocks(heads.dim) {
-            for at in (start..end).step_by(<I::Vector as Vector>::LANES) {
+            let mut d = [0.0f32; CHUNK];
+            for at in (0..CHUNK).step_by(<I::Vector as Vector>::LANES) {
                 v.store(v.load_half(&self.page.value_scales[block * CHUNK + at..]), &mut d[at..]);
+            }
+            // Where nobody looks there may be anything.
+            for (d, seen) in d.iter_mut().zip(&seen) {
+                *d = f32::from_bits(d.to_bits() & seen);
             }
             let mut scales = [0.0; T];
             for t in 0..T {
-                let keys = visible[t].clone();
-                for ((to, &weight), &d) in
-                    scaled[t][keys.clone()].iter_mut().zip(&weights[t][keys.clone()]).zip(&d[keys])
-                {
-                    *to = weight * d;
-                }
-                scales[t] = weigh_in::<I>(&scaled[t][start..end], start, &mut rows[t]);
+                scales[t] = weigh_in::<I>(&weights[t], &d, &mut rows[t]);
             }
             let rows = core::array::from_fn(|i| &rows[i]);
-            self.values(v, block, start / 4..end / 4, rows, &scales, &merges, heads, first);
+            self.values(v, block, steps.clone(), rows, &scales, &merges, heads, first);
         }
     }
 }
@@ -113,20 +117,18 @@ impl<I: Integers, const G: usize, const VECS: usize> Bytes<'_, I, G, VECS> {
     fn block<const T: usize>(
         &self,
         v: I::Vector,
-        dim: usize,
+        blocks: usize,
         group: usize,
         block: usize,
         rows: [&I::Row; T],
         t: &mut [[<I::Vector as Vector>::F; VECS]; T],
     ) {
-        let (quads, blocks, parts) = (dim.div_ceil(4), blocks(dim), I::Vector::PARTS);
-        let first = block * (BLOCK / 4);
-        let count = (BLOCK / 4).min(quads - first);
-        let mut lines: [&[Quads]; G] = [&[]; G];
-        for (i, lines) in lines.iter_mut().enumerate() {
-            *lines = &self.page.keys[(group + i) * quads + first..][..count];
+        let parts = I::Vector::PARTS;
+        let mut steps: [&[Step]; G] = [&[]; G];
+        for (i, steps) in steps.iter_mut().enumerate() {
+            *steps = &self.keys[(group + i) * blocks + block..][..1];
         }
-        let sums = I::sums::<false, G, VECS, T>(v, lines, rows, first % (CHUNK / 4));
+        let sums = I::sums::<false, G, VECS, T>(v, steps, rows, block % (CHUNK / BLOCK));
         for i in 0..VECS {
             let at = ((group + i / parts) * blocks + block) * GROUP + i % parts * I::Vector::LANES;
             let scale = v.load_half(&self.page.key_scales[at..]);
@@ -143,7 +145,7 @@ impl<I: Integers, const G: usize, const VECS: usize> Bytes<'_, I, G, VECS> {
         &self,
         v: I::Vector,
         block: usize,
-        quads: Range<usize>,
+        steps: Range<usize>,
         rows: [&I::Row; T],
         scales: &[f32; T],
         merges: &[Merge; T],
@@ -153,11 +155,11 @@ impl<I: Integers, const G: usize, const VECS: usize> Bytes<'_, I, G, VECS> {
         const STRIPS: usize = BLOCK / GROUP;
         let lanes = I::Vector::LANES;
         for strip in (0..STRIPS).step_by(G) {
-            let mut lines: [&[Quads]; G] = [&[]; G];
-            for (i, lines) in lines.iter_mut().enumerate() {
-                *lines = &self.page.values[(block * STRIPS + strip + i) * (CHUNK / 4)..][quads.clone()];
+            let mut strips: [&[Step]; G] = [&[]; G];
+            for (i, to) in strips.iter_mut().enumerate() {
+                *to = &self.values[(block * STRIPS + strip + i) * (CHUNK / BLOCK)..][steps.clone()];
             }
-            let sums = I::sums::<true, G, VECS, T>(v, lines, rows, quads.start);
+            let sums = I::sums::<true, G, VECS, T>(v, strips, rows, steps.start);
             let at = block * BLOCK + strip * GROUP;
             for (t, sums) in sums.into_iter().enumerate() {
                 let out = heads.out(first + t);
@@ -183,45 +185,44 @@ impl<I: Integers, const G: usize, const VECS: usize> Bytes<'_, I, G, VECS> {
 /// The integers of a chunk of a query and their scale; nothing where an element is not finite.
 #[inline(always)]
 fn query<I: Integers>(x: &[f32], row: &mut I::Row) -> Option<f32> {
-    let mut padded = [0.0f32; CHUNK];
+    match x.len() {
+        ..=64 => query_of::<I, 64>(x, row),
+        65..=128 => query_of::<I, 128>(x, row),
+        _ => query_of::<I, CHUNK>(x, row),
+    }
+}
+
+/// Likewise, of up to `N` elements.
+#[inline(always)]
+fn query_of<I: Integers, const N: usize>(x: &[f32], row: &mut I::Row) -> Option<f32> {
+    let mut padded = [0.0f32; N];
     padded[..x.len()].copy_from_slice(x);
-    let padded = &padded[..x.len().next_multiple_of(BLOCK)];
-    let largest = largest(padded);
+    let largest = largest(&padded);
     if largest >= 0x7f80_0000 {
         return None;
     }
     let (inverse, scale) = steps(f32::from_bits(largest));
-    let mut a = [0i32; CHUNK];
-    for (a, &x) in a.iter_mut().zip(padded) {
-        *a = round(x * inverse);
-    }
-    I::fill(&a[..padded.len()], 0, row);
+    I::fill(&padded.map(|x| round(x * inverse)), row);
     Some(scale)
 }
 
-/// The integers of weights from position `first` on, and their scale. None is negative; if one is not finite the head's
-/// scores overflowed, and nothing comes of them.
+/// The integers of weights times their values' scales, and the integers' own scale. None is negative; where one is not
+/// finite the head's scores overflowed, and nothing comes of them.
 #[inline(always)]
-fn weigh_in<I: Integers>(x: &[f32], first: usize, row: &mut I::Row) -> f32 {
-    let (inverse, scale) = steps(f32::from_bits(largest(x)));
-    let mut a = [0i32; CHUNK];
-    for (a, &x) in a.iter_mut().zip(x) {
-        *a = round(x * inverse);
+fn weigh_in<I: Integers>(weights: &[f32; CHUNK], scales: &[f32; CHUNK], row: &mut I::Row) -> f32 {
+    let mut x = *scales;
+    for (x, weight) in x.iter_mut().zip(weights) {
+        *x *= weight;
     }
-    I::fill_positive(&a[..x.len()], first, row);
+    let (inverse, scale) = steps(f32::from_bits(largest(&x)));
+    I::fill_positive(&x.map(|x| round(x * inverse)), row);
     scale
 }
 
 /// The bits of the largest magnitude, which order as magnitudes do; what is not finite is above all others.
 #[inline(always)]
-fn largest(x: &[f32]) -> u32 {
-    let mut lanes = [0u32; GROUP];
-    for group in x.as_chunks::<GROUP>().0 {
-        for (lane, x) in lanes.iter_mut().zip(group) {
-            *lane = (*lane).max(x.to_bits() & 0x7fff_ffff);
-        }
-    }
-    lanes.into_iter().fold(0, u32::max)
+fn largest<const N: usize>(x: &[f32; N]) -> u32 {
+    x.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
 }
 
 /// What a float is multiplied by to become an integer, and what undoes it.
