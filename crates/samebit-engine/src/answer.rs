@@ -1,192 +1,213 @@
 //! One answer on its way: rows of logits in, tokens out, until there is a reason to stop. Speculation, exactly.
 //!
-//! A pass takes in the latest token and a guess at what follows (`draft.rs`), and gives a row of logits after each. Rows
-//! are sampled in order, as if each had come from a pass of its own, for as long as the token before it was guessed right;
-//! rows after a wrong guess are never looked at, and the cache forgets them. By promises C and K the rows that are
-//! looked at have the bits of plain decoding, so everything that follows from them is the same. Promise S.
+//! A pass takes in the latest token and a guess at what follows, and gives a row of logits after each. Rows are looked at in
+//! order, as if each had come from a pass of its own, for as long as the token before it was guessed right; rows after a wrong
+//! guess are never looked at. By promises C and K the rows that are looked at have the bits of plain decoding, so everything
+//! that follows from them is the same. Promise S.
 //!
 //! Knows one request; nothing of how rows are computed or with whom they share a pass.
 
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use samebit_kernels::float_env;
 
+use crate::batch::{Constraint, TokenLogprob};
 use crate::digest::LogitsDigest;
 use crate::draft::Drafter;
 use crate::error::EngineError;
-use crate::request::{Event, Finish, Generation, Request, Speculation};
-use crate::sampler::Sampler;
-use crate::session::Session;
+use crate::request::{Finish, Generation, Request, Speculation};
+use crate::sampler::{Sampler, token_logprob};
 
-/// Hears events; may break the generation off.
-pub(crate) type Listener<'a> = dyn FnMut(Event) -> ControlFlow<()> + 'a;
-
-/// What verification does with a draft. One right way, and wrong ones in the tests that must notice them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// Whether the row after a drafted token may be looked at, given the token that was chosen in its place.
-    pub(crate) accepts: fn(drafted: u32, chosen: u32) -> bool,
-    /// Takes the cache back to the tokens that were accepted.
-    pub(crate) forget: fn(&mut Session, usize),
-}
-
-impl Rules {
-    /// The right way.
-    pub(crate) const EXACT: Self =
-        Self { accepts: |drafted, chosen| drafted == chosen, forget: |session, len| session.truncate(len) };
-}
-
-/// How an answer is generated; none of it changes a bit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
-    /// Most tokens of a draft.
+/// What is asked of one answer.
+pub(crate) struct Asked {
+    pub(crate) request: Arc<Request>,
+    /// Which of several answers to the prompt.
+    pub(crate) choice: u32,
+    /// Alternatives to be told with each token.
+    pub(crate) logprobs: Option<usize>,
+    pub(crate) constraint: Option<Box<dyn Constraint>>,
+    /// What somebody expects to come.
+    pub(crate) expected: Vec<u32>,
+    /// Most tokens of a guess.
     pub(crate) most_drafted: usize,
-    /// Whether what was computed is kept from pass to pass.
-    pub(crate) kv_cache: bool,
-    pub(crate) rules: Rules,
 }
 
-/// The state of one request.
-#[derive(Debug)]
-pub(crate) struct Answer<'a> {
-    request: &'a Request,
+/// A token that a row gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) token: u32,
+    pub(crate) logprob: Option<TokenLogprob>,
+}
+
+/// The state of one answer.
+pub(crate) struct Answer {
+    asked: Asked,
     sampler: Sampler,
     digest: LogitsDigest,
     drafter: Drafter,
-    manner: Manner,
-    /// Prompt and answer.
     tokens: Vec<u32>,
+    /// Tokens of the prompt.
     prompt: usize,
-    /// Length at which to stop.
-    bound: usize,
-    finish: Option<Finish>,
+    /// Tokens at which to stop.
+    most: usize,
     speculation: Speculation,
+    /// Passes that gave a row.
+    passes: usize,
+    /// What the latest row gave, until somebody takes it.
+    latest: Option<Result<Chosen, EngineError>>,
+    finish: Option<Finish>,
 }
 
-impl<'a> Answer<'a> {
+impl Answer {
     /// Nothing generated yet. `context` bounds prompt and answer together; the prompt fits.
     ///
     /// # Errors
     /// Sampling parameters out of range.
-    pub(crate) fn new(
-        prompt: &[u32],
-        request: &'a Request,
-        context: usize,
-        vocabulary: usize,
-        manner: Manner,
-    ) -> Result<Self, EngineError> {
-        let mut sampler = Sampler::new(&request.sampler, vocabulary)?;
+    pub(crate) fn new(prompt: &[u32], asked: Asked, context: usize, vocabulary: usize) -> Result<Self, EngineError> {
+        let mut config = asked.request.sampler.clone();
+        config.sample_index = config.sample_index.wrapping_add(asked.choice);
+        let mut sampler = Sampler::new(&config, vocabulary)?;
         prompt.iter().for_each(|&token| sampler.accept(token));
-        let mut drafter = Drafter::new(manner.most_drafted);
+        let mut drafter = Drafter::new(asked.most_drafted);
         drafter.extend(prompt);
-        let bound = prompt.len().saturating_add(request.max_tokens).min(context);
         Ok(Self {
-            request,
             sampler,
             digest: LogitsDigest::default(),
             drafter,
-            manner,
-            tokens: prompt.to_vec(),
+            tokens: Vec::new(),
             prompt: prompt.len(),
-            bound,
-            finish: (prompt.len() >= bound).then_some(Finish::Length),
+            most: asked.request.max_tokens.min(context - prompt.len()),
             speculation: Speculation::default(),
+            passes: 0,
+            latest: None,
+            finish: None,
+            asked,
         })
     }
 
-    /// A guess at what follows, not longer than what may still follow: the last token needs no row after it.
-    fn draft(&mut self) -> Vec<u32> {
-        self.drafter.draft((self.bound - self.tokens.len()).saturating_sub(1))
+    /// Which of several answers to its prompt this is.
+    pub(crate) fn choice(&self) -> u32 {
+        self.asked.choice
     }
 
-    /// Chooses tokens from the rows after the latest token and after each of `draft`, while the draft was right.
-    ///
-    /// # Errors
-    /// A row that nothing can be drawn from.
-    fn take(&mut self, rows: &[f32], draft: &[u32], listener: &mut Listener<'_>) -> Result<(), EngineError> {
-        let (before, mut accepted) = (self.tokens.len(), 0);
-        for (index, row) in rows.chunks_exact(rows.len() / (draft.len() + 1)).enumerate() {
-            self.digest.row(row);
-            let token = float_env::with_default(|| self.sampler.sample(row, self.tokens.len()))?;
-            self.sampler.accept(token);
-            self.tokens.push(token);
-            accepted += usize::from(draft.get(index) == Some(&token));
-            self.finish = self.reason_to_stop(token, listener);
-            if self.finish.is_some()
-                || draft.get(index).is_none_or(|&drafted| !(self.manner.rules.accepts)(drafted, token))
-            {
-                break;
-            }
+    /// What there is of it.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Whether it has a token.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Whether nothing may follow.
+    pub(crate) fn is_full(&self) -> bool {
+        self.tokens.len() >= self.most
+    }
+
+    /// How many tokens of what somebody expects are still to be verified.
+    pub(crate) fn expected(&self) -> usize {
+        // The last token needs no row after it.
+        self.asked.expected.len().saturating_sub(self.tokens.len()).min(self.room())
+    }
+
+    /// Tokens that may be guessed.
+    fn room(&self) -> usize {
+        (self.most - self.tokens.len()).saturating_sub(1)
+    }
+
+    /// A guess at what follows, not longer than what may still follow: what somebody expects, else what the text had before.
+    /// At most `expected` tokens of the one, `looked_up` of the other.
+    pub(crate) fn draft(&mut self, expected: usize, looked_up: usize) -> Vec<u32> {
+        let known = self.expected().min(expected);
+        if known > 0 {
+            return self.asked.expected[self.tokens.len()..][..known].to_vec();
         }
-        self.drafter.learn(draft.len(), accepted);
-        self.drafter.extend(&self.tokens[before..]);
-        self.speculation.drafted += draft.len();
+        if !self.has_begun() || self.expected() > 0 {
+            return Vec::new();
+        }
+        self.drafter.draft(looked_up.min(self.room()))
+    }
+
+    /// The sampler as it stands, for whoever guesses what it will do; `None` where guesses are of no use.
+    pub(crate) fn forecast(&self) -> Option<(Sampler, usize)> {
+        (self.has_begun() && self.expected() == 0 && self.room() > 0).then(|| (self.sampler.clone(), self.room()))
+    }
+
+    /// Chooses the next token from the row after the latest.
+    pub(crate) fn choose(&mut self, row: &[f32]) {
+        self.digest.row(row);
+        self.latest = Some(self.chosen_from(row));
+    }
+
+    fn chosen_from(&mut self, row: &[f32]) -> Result<Chosen, EngineError> {
+        let position = self.prompt + self.tokens.len();
+        let mask = match &mut self.asked.constraint {
+            Some(constraint) => constraint.mask().map_err(EngineError::Constraint)?,
+            None => None,
+        };
+        let token = float_env::with_default(|| self.sampler.sample_allowed(row, position, mask))?;
+        let logprob = self.asked.logprobs.map(|top| token_logprob(row, token, top));
+        self.sampler.accept(token);
+        if let Some(constraint) = &mut self.asked.constraint {
+            constraint.accept(token).map_err(EngineError::Constraint)?;
+        }
+        Ok(Chosen { token, logprob })
+    }
+
+    /// Looks at a row that means nothing: for a control.
+    pub(crate) fn digest_only(&mut self, row: &[f32]) {
+        self.digest.row(row);
+    }
+
+    /// What the latest row gave.
+    pub(crate) fn latest(&mut self) -> Option<Result<Chosen, EngineError>> {
+        self.latest.take()
+    }
+
+    /// A token was chosen.
+    pub(crate) fn push(&mut self, token: u32) {
+        if self.asked.expected.get(self.tokens.len()).is_some_and(|&expected| expected != token) {
+            self.expect_nothing();
+        }
+        self.tokens.push(token);
+        if self.asked.request.stop_tokens.contains(&token) && !self.asked.request.ignore_eos {
+            self.finish = Some(Finish::Stop);
+        } else if self.is_full() {
+            self.finish = Some(Finish::Length);
+        }
+    }
+
+    /// What somebody expected is not what comes.
+    pub(crate) fn expect_nothing(&mut self) {
+        self.asked.expected.clear();
+    }
+
+    /// Why it ended, if it did.
+    pub(crate) fn finish(&self) -> Option<Finish> {
+        self.finish
+    }
+
+    /// Ends it, for a reason that goes before its own.
+    pub(crate) fn end(&mut self, finish: Finish) {
+        self.finish = Some(finish);
+    }
+
+    /// What came of a pass: `new` tokens, of which `accepted` were among the `drafted`; `looked_up` says that the guess was from
+    /// the text.
+    pub(crate) fn learn(&mut self, new: usize, drafted: usize, accepted: usize, looked_up: bool) {
+        if looked_up {
+            self.drafter.learn(drafted, accepted);
+        }
+        self.drafter.extend(&self.tokens[self.tokens.len() - new..]);
+        self.speculation.drafted += drafted;
         self.speculation.accepted += accepted;
-        Ok(())
+        self.passes += 1;
     }
 
-    fn reason_to_stop(&self, token: u32, listener: &mut Listener<'_>) -> Option<Finish> {
-        if listener(Event::Token(token)).is_break() {
-            Some(Finish::Cancelled)
-        } else if self.request.stop_tokens.contains(&token) && !self.request.ignore_eos {
-            Some(Finish::Stop)
-        } else {
-            (self.tokens.len() >= self.bound).then_some(Finish::Length)
-        }
-    }
-
-    /// Generates to the end in an empty session.
-    ///
-    /// # Errors
-    /// A pass that stopped, a row that nothing can be drawn from.
-    pub(crate) fn run(mut self, session: &mut Session, listener: &mut Listener<'_>) -> Result<Generation, EngineError> {
-        while self.finish.is_none() {
-            let first = self.tokens.len() == self.prompt;
-            let mut draft = if first { Vec::new() } else { self.draft() };
-            if !self.manner.kv_cache {
-                session.truncate(0);
-            }
-            let total = self.prompt;
-            let mut progress = |done| match first {
-                true => listener(Event::Prefill { done, total }),
-                false => ControlFlow::Continue(()),
-            };
-            let fresh = if first || !self.manner.kv_cache { 0 } else { self.tokens.len() - 1 };
-            let Some(rows) = pass(session, &self.tokens[fresh..], &mut draft, &mut progress)? else {
-                self.finish = Some(Finish::Cancelled);
-                break;
-            };
-            self.speculation.passes += usize::from(!first);
-            self.take(&rows, &draft, listener)?;
-            (self.manner.rules.forget)(session, self.tokens.len() - 1);
-        }
-        Ok(Generation {
-            tokens: self.tokens.split_off(self.prompt),
-            finish: self.finish.unwrap_or(Finish::Length),
-            logits_digest: self.digest.hex(),
-            speculation: self.speculation,
-        })
+    /// What there is, and why no more.
+    pub(crate) fn generation(&self, finish: Finish) -> Generation {
+        let speculation = Speculation { passes: self.passes.saturating_sub(1), ..self.speculation };
+        Generation { tokens: self.tokens.clone(), finish, logits_digest: self.digest.hex(), speculation }
     }
 }
-
-/// The rows after the last of `tokens` and after each of `draft`, which is emptied if it cannot be computed; `None` if
-/// broken off.
-fn pass(
-    session: &mut Session,
-    tokens: &[u32],
-    draft: &mut Vec<u32>,
-    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-) -> Result<Option<Vec<f32>>, EngineError> {
-    let before = session.len();
-    let rows = session.feed(&[tokens, draft].concat(), 1 + draft.len(), progress);
-    if rows.is_err() && !draft.is_empty() {
-        // A draft is a guess: what it makes overflow may never come to pass.
-        session.truncate(before);
-        draft.clear();
-        return session.feed(tokens, 1, progress);
-    }
-    rows
-}
-
-#[cfg(test)]
-mod tests;

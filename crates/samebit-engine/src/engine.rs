@@ -1,15 +1,16 @@
 //! The engine: a model, how it is run, and what may be asked of it.
 //!
-//! Knows options and bounds; how an answer comes about is `answer.rs`. Nothing of text, files or time.
+//! Knows options and bounds; how an answer comes about is `batch/`. Nothing of text, files or time.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics, PinError, Pool, Table};
-use samebit_model::{KvType, Model};
+use samebit_model::{ForwardError, KvType, Model};
 
-use crate::answer::{Answer, Manner, Rules};
+use crate::batch::{Batch, Happening, Limits, Submission};
 use crate::error::EngineError;
 use crate::request::{Event, Generation, Request};
 use crate::sequence::{self, Sequence, TraceFn};
@@ -128,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// Generates tokens after a prompt, telling `listener` what happens; it may break the generation off.
+    /// Generates tokens after a prompt, telling `listener` what happens; it may break the generation off. A batch of one.
     ///
     /// # Errors
     /// An empty prompt or one longer than the context; sampling parameters out of range; a pass that stopped.
@@ -138,19 +139,33 @@ impl Engine {
         request: &Request,
         listener: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<Generation, EngineError> {
-        self.check_prompt(prompt)?;
-        let manner = Manner {
-            most_drafted: self.options.speculation.min(MOST_DRAFTED),
-            kv_cache: self.options.kv_cache,
-            rules: Rules::EXACT,
-        };
-        let answer = Answer::new(prompt, request, self.context(), self.vocab_size(), manner)?;
-        answer.run(&mut self.session(), listener)
+        let rows = self.options.ubatch;
+        let limits = Limits { rows, sequences: 1, pages: 1, queue: 1, prefix_cache: false };
+        let mut batch = Batch::new(self, limits);
+        batch.submit(Submission::new(prompt.to_vec(), request.clone()), Duration::ZERO)?;
+        let mut result = None;
+        while result.is_none() && !batch.is_idle() {
+            batch.step(Duration::ZERO, &mut |_, happening| match happening {
+                Happening::Prefill { done, total, .. } => listener(Event::Prefill { done, total }),
+                Happening::Token { token, .. } => listener(Event::Token(token)),
+                Happening::Done { generation, .. } => {
+                    result = Some(Ok(generation));
+                    ControlFlow::Continue(())
+                }
+                Happening::Failed(error) => {
+                    result = Some(Err(error));
+                    ControlFlow::Continue(())
+                }
+                Happening::PromptLogprobs(_) | Happening::Embedding(_) => ControlFlow::Continue(()),
+            })?;
+        }
+        // A submission ends in one of the two.
+        result.unwrap_or(Err(EngineError::EmptyPrompt))
     }
 
     /// A new, empty sequence for a caller that chooses the tokens. `kv_cache` and `speculation` mean nothing to it.
     pub fn session(&self) -> Session {
-        Session::new(self.sequence(), self.ubatch(), self.context())
+        Session::new(self.sequence(), self.most_rows(self.options.ubatch), self.context())
     }
 
     /// The logits that follow the prompt's tokens up to and including `position`.
@@ -182,25 +197,37 @@ impl Engine {
         Ok(self.sequence().pass(prompt, &[prompt.len() - 1], Some(trace))?)
     }
 
-    /// Tokens of a pass: what was asked for, unless the activations of so many would take memory without reason. No bit
+    /// Rows of a pass: what was asked for, unless the activations of so many would take memory without reason. No bit
     /// depends on it.
-    fn ubatch(&self) -> usize {
+    pub(crate) fn most_rows(&self, asked: usize) -> usize {
         let config = self.model.config();
         let widest = config.width.max(config.feed_forward).max(config.heads * config.head_dim);
-        self.options.ubatch.clamp(1, (MOST_ACTIVATIONS / widest).max(1))
+        asked.clamp(1, (MOST_ACTIVATIONS / widest).max(1))
+    }
+
+    pub(crate) fn shared_model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     fn sequence(&self) -> Box<dyn Sequence> {
         sequence::new(&self.model, &self.options, &self.pool, self.context())
     }
 
-    fn check_prompt(&self, prompt: &[u32]) -> Result<(), EngineError> {
+    pub(crate) fn check_prompt(&self, prompt: &[u32]) -> Result<(), EngineError> {
         if prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
         if prompt.len() > self.context() {
             return Err(EngineError::PromptTooLong { tokens: prompt.len(), context: self.context() });
         }
-        Ok(())
+        let vocabulary = self.vocab_size();
+        match prompt.iter().find(|&&token| token as usize >= vocabulary) {
+            Some(&token) => Err(ForwardError::Token { token, vocabulary }.into()),
+            None => Ok(()),
+        }
     }
 }

@@ -38,4 +38,29 @@ pub enum EngineError {
         /// Tokens of the prompt.
         tokens: usize,
     },
+    /// As many submissions wait as may.
+    #[error("{waiting} requests wait already: try again later")]
+    QueueFull {
+        /// How many.
+        waiting: usize,
+    },
+    /// A number of choices that is none.
+    #[error("{asked} choices: ask for 1 to {most}")]
+    Choices {
+        /// What was asked for.
+        asked: u32,
+        /// The most.
+        most: u32,
+    },
+    /// Too many alternatives to a token.
+    #[error("log-probabilities of {asked} alternatives: ask for at most {most}")]
+    Logprobs {
+        /// What was asked for.
+        asked: usize,
+        /// The most.
+        most: usize,
+    },
+    /// A grammar could not go on.
+    #[error("the grammar stopped: {0}")]
+    Constraint(String),
 }

@@ -6,6 +6,7 @@
 pub mod sampler;
 
 mod answer;
+mod batch;
 mod digest;
 mod draft;
 mod engine;
@@ -14,6 +15,10 @@ mod request;
 mod sequence;
 mod session;
 
+pub use batch::{
+    Batch, BatchListener, Constraint, Counts, Grammar, Happening, Limits, MOST_CHOICES, MOST_LOGPROBS, Progress,
+    Submission, Ticket, TokenLogprob, Wants,
+};
 pub use digest::LogitsDigest;
 pub use engine::{Engine, EngineOptions, MOST_DRAFTED};
 pub use error::EngineError;

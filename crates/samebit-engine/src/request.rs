@@ -40,15 +40,18 @@ pub enum Finish {
     Length,
     /// The caller broke it off.
     Cancelled,
+    /// Its time was over.
+    Deadline,
 }
 
 impl Finish {
-    /// The name in records: `stop`, `length`, `cancelled`.
+    /// The name in records: `stop`, `length`, `cancelled`, `deadline`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
             Self::Cancelled => "cancelled",
+            Self::Deadline => "deadline",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each row sees its own sequence's positions up to its own, whoever else is in the batch and however it was cut.
 
 use core::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use samebit_kernels::{Columns, Grid, Heads, Table};
 use samebit_numerics::ops::attention::{Running, Scores};
@@ -115,7 +116,7 @@ impl<R: Real> Runner<R> {
         });
     }
 
-    /// Keys and values into the rows' caches.
+    /// Keys and values into the rows' caches, each cache by one thread.
     fn remember(
         &self,
         layer: usize,
@@ -125,17 +126,28 @@ impl<R: Real> Runner<R> {
         caches: &mut [Cache<R>],
     ) -> Result<(), ForwardError> {
         let width = self.model.config().kv_heads * self.model.config().head_dim;
-        for ((row, keys), values) in rows.iter().zip(keys.chunks_exact(width)).zip(values.chunks_exact(width)) {
-            let cache = &mut caches[row.cache];
-            let written = cache.write(layer, row.position, keys, values, self.conversions());
-            written.map_err(|overflow| ForwardError::NonFinite {
+        let of_row = |row: usize| row * width..(row + 1) * width;
+        let refused = Mutex::new(None);
+        self.pool.fill(caches, 1, |first, caches| {
+            for (index, cache) in (first..).zip(caches) {
+                for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.cache == index) {
+                    let (keys, values) = (&keys[of_row(at)], &values[of_row(at)]);
+                    if let Err(overflow) = cache.write(layer, row.position, keys, values, self.conversions()) {
+                        *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((row.position, overflow));
+                        return;
+                    }
+                }
+            }
+        });
+        match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some((position, overflow)) => Err(ForwardError::NonFinite {
                 place: place(layer, if overflow.of_keys { "attn_k, into the cache" } else { "attn_v, into the cache" }),
-                position: row.position,
+                position,
                 index: overflow.index,
                 remedy: if overflow.only_here { "; its binary16 cache is too narrow: try --kv f32" } else { "" },
-            })?;
+            }),
         }
-        Ok(())
     }
 
     fn attend(&self, pass: &Pass<'_, R>, out: &mut [R], parts: &mut Vec<Part<R>>) {
@@ -144,9 +156,13 @@ impl<R: Real> Runner<R> {
         }
         let unit = pass.group * pass.head_dim;
         let grid = Grid::new(out, self.model.config().kv_heads * unit);
-        // A unit is one key/value head's queries of a few rows, which share its pages.
+        // A unit is one key/value head's queries of a few rows of one cache, which share its pages.
         let height = (UNIT / pass.group).max(1);
-        self.pool.blocks(grid, unit, height, |first, block| pass.unit(first, block));
+        let same_cache = pass.rows.chunk_by(|a, b| a.cache == b.cache);
+        let heights: Vec<usize> = same_cache.flat_map(|run| run.chunks(height)).map(<[Row]>::len).collect();
+        self.pool.pieces(grid, unit, &heights, |first, mut piece| {
+            pass.run_of_rows(first..first + piece.rows(), &mut piece);
+        });
     }
 
     /// Attention of a single row with threads to spare: each page on its own, then merged in their order, as they would have
@@ -191,18 +207,6 @@ impl<R> Default for Part<R> {
 }
 
 impl<R: Real> Pass<'_, R> {
-    /// The rows of a block, cut where the cache changes.
-    fn unit(&self, first: usize, mut out: Columns<'_, R>) {
-        let mut row = first;
-        let end = first + out.rows();
-        while row < end {
-            let cache = self.rows[row].cache;
-            let count = self.rows[row..end].iter().take_while(|row| row.cache == cache).count();
-            self.run_of_rows(row..row + count, &mut out.rows_from(row - first, count));
-            row += count;
-        }
-    }
-
     /// The queries of one key/value head for rows of one cache, page by page.
     fn run_of_rows(&self, rows: Range<usize>, out: &mut Columns<'_, R>) {
         let dim = self.head_dim;

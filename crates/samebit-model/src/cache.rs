@@ -4,10 +4,12 @@
 //! position, so that attention's lanes run over what lies side by side.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use samebit_kernels::PageOf;
 use samebit_numerics::reduce::CHUNK;
 
+use crate::config::Config;
 use crate::forward::Real;
 
 /// How keys and values are stored; part of the numerics.
@@ -48,6 +50,36 @@ impl FromStr for KvType {
     }
 }
 
+/// What a page holds, whoever's it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Type of its elements.
+    pub kind: KvType,
+    /// Layers.
+    pub layers: usize,
+    /// Heads of keys and values.
+    pub kv_heads: usize,
+    /// Elements of a head.
+    pub head_dim: usize,
+}
+
+impl Layout {
+    /// As a model's configuration has it.
+    pub fn of(config: &Config, kind: KvType) -> Self {
+        Self { kind, layers: config.layers, kv_heads: config.kv_heads, head_dim: config.head_dim }
+    }
+
+    /// Elements of one layer's keys, or values.
+    fn elements(&self) -> usize {
+        self.kv_heads * self.head_dim * CHUNK
+    }
+
+    /// Bytes of a page of a pass in binary32.
+    pub fn page_bytes(&self) -> usize {
+        2 * self.layers * self.elements() * self.kind.bytes()
+    }
+}
+
 /// Keys or values of one page of one layer, all heads.
 #[derive(Clone, Debug)]
 enum Store<R> {
@@ -55,16 +87,43 @@ enum Store<R> {
     Full(Vec<R>),
 }
 
-/// The cache of one sequence.
+/// 256 positions of all layers, keys and values. A page that was used before may be used again as it is: nothing that a sequence has
+/// not written itself reaches a result.
+#[derive(Clone, Debug)]
+pub struct Page<R> {
+    /// Keys and values of each layer.
+    layers: Vec<[Store<R>; 2]>,
+}
+
+impl<R: Real> Page<R> {
+    /// A page that nothing was written to.
+    pub fn new(layout: &Layout) -> Self {
+        let store = || match layout.kind {
+            KvType::F16 => Store::Half(vec![0; layout.elements()]),
+            KvType::F32 => Store::Full(vec![R::default(); layout.elements()]),
+        };
+        Self { layers: (0..layout.layers).map(|_| [store(), store()]).collect() }
+    }
+
+    /// Takes over what another page of the same layout holds.
+    pub fn copy_from(&mut self, other: &Self) {
+        for (to, from) in self.layers.as_flattened_mut().iter_mut().zip(other.layers.as_flattened()) {
+            match (to, from) {
+                (Store::Half(to), Store::Half(from)) => to.copy_from_slice(from),
+                (Store::Full(to), Store::Full(from)) => to.copy_from_slice(from),
+                // Another layout: nothing that fits.
+                (to, from) => *to = from.clone(),
+            }
+        }
+    }
+}
+
+/// The cache of one sequence. Pages may be shared with other sequences' caches; one that is written becomes this cache's own.
 #[derive(Clone, Debug)]
 pub struct Cache<R> {
-    kind: KvType,
-    layers: usize,
-    kv_heads: usize,
-    head_dim: usize,
+    layout: Layout,
     len: usize,
-    /// `pages[page · layers + layer]`: keys and values.
-    pages: Vec<[Store<R>; 2]>,
+    pages: Vec<Arc<Page<R>>>,
 }
 
 /// From the pass's precision to binary16, from the table of functions.
@@ -88,7 +147,21 @@ pub struct Overflow {
 impl<R: Real> Cache<R> {
     /// An empty cache for `layers` layers of `kv_heads` heads of `head_dim` elements.
     pub fn new(kind: KvType, layers: usize, kv_heads: usize, head_dim: usize) -> Self {
-        Self { kind, layers, kv_heads, head_dim, len: 0, pages: Vec::new() }
+        Self::from_pages(Layout { kind, layers, kv_heads, head_dim }, Vec::new(), 0)
+    }
+
+    /// A cache of pages of that layout, in which the first `len` positions were written; pages beyond them are room.
+    ///
+    /// # Panics
+    /// If there are fewer positions.
+    pub fn from_pages(layout: Layout, pages: Vec<Arc<Page<R>>>, len: usize) -> Self {
+        assert!(len <= pages.len() * CHUNK, "positions without a page");
+        Self { layout, len, pages }
+    }
+
+    /// Its pages.
+    pub fn into_pages(self) -> Vec<Arc<Page<R>>> {
+        self.pages
     }
 
     /// Positions that every layer has.
@@ -108,13 +181,8 @@ impl<R: Real> Cache<R> {
 
     /// Makes room for positions below `len`, and counts them as there: the pass that asks also writes them.
     pub fn grow(&mut self, len: usize) {
-        let elements = self.kv_heads * self.head_dim * CHUNK;
-        while self.pages.len() < len.div_ceil(CHUNK) * self.layers {
-            let store = || match self.kind {
-                KvType::F16 => Store::Half(vec![0; elements]),
-                KvType::F32 => Store::Full(vec![R::default(); elements]),
-            };
-            self.pages.push([store(), store()]);
+        while self.pages.len() < len.div_ceil(CHUNK) {
+            self.pages.push(Arc::new(Page::new(&self.layout)));
         }
         self.len = self.len.max(len);
     }
@@ -131,8 +199,8 @@ impl<R: Real> Cache<R> {
         values: &[R],
         convert: Conversions<R>,
     ) -> Result<(), Overflow> {
-        let (dim, at) = (self.head_dim, position % CHUNK);
-        let page = &mut self.pages[position / CHUNK * self.layers + layer];
+        let (dim, at) = (self.layout.head_dim, position % CHUNK);
+        let page = &mut Arc::make_mut(&mut self.pages[position / CHUNK]).layers[layer];
         let key_slot = |i: usize| i * CHUNK + at;
         let value_slot = |i: usize| (i / dim * CHUNK + at) * dim + i % dim;
         let refused = |of_keys, row: &[R], index| Overflow { of_keys, index, only_here: row[index].is_finite() };
@@ -142,9 +210,9 @@ impl<R: Real> Cache<R> {
 
     /// One page of one head.
     pub fn page(&self, layer: usize, head: usize, page: usize) -> PageOf<'_, R> {
-        let elements = self.head_dim * CHUNK;
+        let elements = self.layout.head_dim * CHUNK;
         let range = head * elements..(head + 1) * elements;
-        match &self.pages[page * self.layers + layer] {
+        match &self.pages[page].layers[layer] {
             [Store::Half(keys), Store::Half(values)] => {
                 PageOf::Half { keys: &keys[range.clone()], values: &values[range] }
             }

@@ -90,6 +90,24 @@ pub struct Row {
     pub cache: usize,
 }
 
+/// What is wanted of a batch: of which rows (indices into the batch) the logits, and of which the state that logits are made from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Rows of logits.
+    pub logits: &'a [usize],
+    /// Rows of states: the residual stream after the output norm.
+    pub states: &'a [usize],
+}
+
+/// What came of a batch, one row after the other as they were wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome<R> {
+    /// `wanted.logits.len() × vocabulary`.
+    pub logits: Vec<R>,
+    /// `wanted.states.len() × width`.
+    pub states: Vec<R>,
+}
+
 /// Outputs of a matrix that are not divided: two groups of packed rows.
 const UNIT: usize = 32;
 
@@ -168,26 +186,40 @@ impl<R: Real> Runner<R> {
         wanted: &[usize],
         tap: &mut dyn Tap<R>,
     ) -> Result<Vec<R>, ForwardError> {
+        Ok(self.run_for(rows, caches, Wanted { logits: wanted, states: &[] }, tap)?.logits)
+    }
+
+    /// As [`Runner::run`], for callers that want states too.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_for(
+        &mut self,
+        rows: &[Row],
+        caches: &mut [Cache<R>],
+        wanted: Wanted<'_>,
+        tap: &mut dyn Tap<R>,
+    ) -> Result<Outcome<R>, ForwardError> {
         if rows.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Outcome::default());
         }
         if self.table.fast.is_some() {
             self.model.begin_pass(&self.pool);
         }
         let mut room = core::mem::take(&mut self.room);
-        let logits = float_env::with_default(|| self.pass(rows, caches, wanted, tap, &mut room));
+        let outcome = float_env::with_default(|| self.pass(rows, caches, wanted, tap, &mut room));
         self.room = room;
-        logits
+        outcome
     }
 
     fn pass(
         &mut self,
         rows: &[Row],
         caches: &mut [Cache<R>],
-        wanted: &[usize],
+        wanted: Wanted<'_>,
         tap: &mut dyn Tap<R>,
         room: &mut Room<R>,
-    ) -> Result<Vec<R>, ForwardError> {
+    ) -> Result<Outcome<R>, ForwardError> {
         let model = Arc::clone(&self.model);
         let width = model.config().width;
         for row in rows {
@@ -199,10 +231,11 @@ impl<R: Real> Runner<R> {
             self.layer(index, layer, rows, caches, room, tap)?;
         }
         let Room { x, change, .. } = room;
+        let all = || wanted.logits.iter().chain(wanted.states);
         change.clear();
-        change.extend(wanted.iter().flat_map(|&row| &x[row * width..(row + 1) * width]));
-        let kept: Vec<Row> = wanted.iter().map(|&row| rows[row]).collect();
-        self.logits(&kept, room, tap)
+        change.extend(all().flat_map(|&row| &x[row * width..(row + 1) * width]));
+        let kept: Vec<Row> = all().map(|&row| rows[row]).collect();
+        self.output(&kept, wanted.logits.len(), room, tap)
     }
 
     /// Embeddings of the tokens, scaled where the architecture says so.
@@ -308,21 +341,32 @@ impl<R: Real> Runner<R> {
         self.linear([(down, 0)], gate, rows, [change], activations)
     }
 
-    /// Logits of the rows in `change`.
-    fn logits(&self, rows: &[Row], room: &mut Room<R>, tap: &mut dyn Tap<R>) -> Result<Vec<R>, ForwardError> {
+    /// Logits of the first rows in `change`, states of the others.
+    fn output(
+        &self,
+        rows: &[Row],
+        of_logits: usize,
+        room: &mut Room<R>,
+        tap: &mut dyn Tap<R>,
+    ) -> Result<Outcome<R>, ForwardError> {
         if rows.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Outcome::default());
         }
         let (model, Room { change, normed, activations, .. }) = (&self.model, room);
         self.rms_norm(change, &model.weights().output_norm, rows, normed, || "output_norm".into())?;
         tap.tensor("result_norm", None, model.config().width, normed);
+        let states = normed.split_off(of_logits * model.config().width);
+        if of_logits == 0 {
+            return Ok(Outcome { logits: Vec::new(), states });
+        }
+        let rows = &rows[..of_logits];
         let mut logits = Vec::new();
         self.linear([(&model.weights().output, 0)], normed, rows, [&mut logits], activations)?;
         if let Some(cap) = model.config().logit_cap {
             self.pool.rows([Grid::new(&mut logits, model.vocabulary())], |_, [row]| (self.table.soft_cap)(row, cap));
         }
         tap.tensor("result_output", None, model.vocabulary(), &mut logits);
-        Ok(logits)
+        Ok(Outcome { logits, states })
     }
 
     /// `x = x + y`, row by row.

@@ -16,10 +16,10 @@ mod rope;
 pub mod tap;
 pub mod weights;
 
-pub use cache::{Cache, KvType};
+pub use cache::{Cache, KvType, Layout, Page};
 pub use config::Config;
 pub use error::{ForwardError, LoadError};
-pub use forward::{Row, Runner};
+pub use forward::{Outcome, Row, Runner, Wanted};
 pub use model::Model;
 pub use rope::rope_frequencies;
 pub use tap::Tap;

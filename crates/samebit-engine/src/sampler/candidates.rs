@@ -90,7 +90,6 @@ impl Candidates {
     }
 
     /// The candidates, highest logit first.
-    #[cfg(test)]
     pub(super) fn items(&self) -> &[Candidate] {
         &self.items
     }

@@ -4,13 +4,15 @@
 //! random generator is counter-based and keeps no state, so sequences may be drawn in any order, again, or never.
 //! Knows nothing of models, text or time.
 //!
-//! The chain, in this order: logit bias, penalties, top-k, typical, top-p, min-p, XTC, temperature, draw.
+//! The chain, in this order: the mask of a constraint, logit bias, penalties, top-k, typical, top-p, min-p, XTC, temperature, draw.
 
 mod candidates;
 mod config;
+mod logprobs;
 mod penalties;
 
 pub use config::{ParamError, SamplerConfig};
+pub use logprobs::token_logprob;
 
 use candidates::Candidates;
 use penalties::Window;
@@ -39,7 +41,7 @@ pub enum SampleError {
         value: f32,
     },
     /// Every logit is `-inf`.
-    #[error("no token is left to draw at position {position}: every one is banned by logit_bias")]
+    #[error("no token is left to draw at position {position}: every one is banned by logit_bias or the grammar")]
     NothingLeft {
         /// Position of the token to be drawn.
         position: usize,
@@ -101,11 +103,25 @@ impl Sampler {
     /// # Errors
     /// A row of the wrong length, a logit that is NaN or `+inf`, or no token left.
     pub fn sample(&mut self, logits: &[f32], position: usize) -> Result<u32, SampleError> {
+        self.sample_allowed(logits, position, None)
+    }
+
+    /// As [`Sampler::sample`], of the tokens that `mask` allows: a bit each, least significant first, 32 to a word; tokens beyond
+    /// its last word are not allowed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sample_allowed(
+        &mut self,
+        logits: &[f32],
+        position: usize,
+        mask: Option<&[u32]>,
+    ) -> Result<u32, SampleError> {
         if logits.len() != self.vocab {
             return Err(SampleError::Length { position, got: logits.len(), expected: self.vocab });
         }
         let mut changed = std::mem::take(&mut self.changed);
-        let logits = self.bias_and_penalise(logits, &mut changed);
+        let logits = self.bias_and_penalise(logits, mask, &mut changed);
         let drawn = match reject(logits, position) {
             Ok(()) if self.config.temperature <= 0.0 => highest(logits),
             Ok(()) => self.draw(logits, position),
@@ -115,13 +131,20 @@ impl Sampler {
         drawn.ok_or(SampleError::NothingLeft { position })
     }
 
-    /// Steps 1 and 2: the logits themselves where nothing changes them.
-    fn bias_and_penalise<'a>(&self, logits: &'a [f32], changed: &'a mut Vec<f32>) -> &'a [f32] {
-        if self.config.logit_bias.is_empty() && !self.config.penalises() {
+    /// Steps 0 to 2: the logits themselves where nothing changes them.
+    fn bias_and_penalise<'a>(&self, logits: &'a [f32], mask: Option<&[u32]>, changed: &'a mut Vec<f32>) -> &'a [f32] {
+        if mask.is_none() && self.config.logit_bias.is_empty() && !self.config.penalises() {
             return logits;
         }
         changed.clear();
         changed.extend_from_slice(logits);
+        if let Some(mask) = mask {
+            let words = mask.iter().chain(std::iter::repeat(&0));
+            for (&word, logits) in words.zip(changed.chunks_mut(32)) {
+                let banned = logits.iter_mut().enumerate().filter(|(bit, _)| word >> bit & 1 == 0);
+                banned.for_each(|(_, logit)| *logit = f32::NEG_INFINITY);
+            }
+        }
         for &(token, bias) in &self.config.logit_bias {
             // `validate` has checked every token against the vocabulary.
             changed[token as usize] += bias;

@@ -93,16 +93,6 @@ impl<T> Columns<'_, T> {
         self.rows
     }
 
-    /// The same columns of `count` rows from `first` on, whose numbers then count from there.
-    ///
-    /// # Panics
-    /// If there are not so many.
-    pub fn rows_from(&mut self, first: usize, count: usize) -> Columns<'_, T> {
-        assert!(first <= self.rows && count <= self.rows - first, "rows beyond the grid");
-        let start = self.start.wrapping_add(first * self.width);
-        Columns { start, rows: count, width: self.width, range: self.range.clone(), cells: PhantomData }
-    }
-
     /// These columns' cells of a row.
     ///
     /// # Panics

@@ -120,6 +120,34 @@ impl Pool {
         });
     }
 
+    /// Lets workers fill a grid piece by piece, `unit` columns of as many rows each as `heights` says, one after the other:
+    /// `work(first_row, the_piece)`.
+    ///
+    /// # Panics
+    /// If `unit` is zero, if the heights add up to other than the grid's, or if `work` panics in any thread.
+    pub fn pieces<T: Send>(
+        &self,
+        mut grid: Grid<'_, T>,
+        unit: usize,
+        heights: &[usize],
+        work: impl Fn(usize, Columns<'_, T>) + Sync,
+    ) {
+        let width = grid.width();
+        let across = width.div_ceil(unit);
+        let mut ends = Vec::with_capacity(heights.len());
+        let total = heights.iter().fold(0, |before, height| {
+            ends.push(before + height);
+            before + height
+        });
+        assert!(total == grid.rows(), "the pieces are the grid");
+        let shared = grid.share();
+        self.each(across * heights.len(), |index| {
+            let (piece, column) = (index / across, index % across * unit);
+            let first = ends[piece] - heights[piece];
+            work(first, shared.block(first..ends[piece], column..width.min(column + unit)));
+        });
+    }
+
     /// Lets workers go through the rows of several grids of equal height together: `work(row, the_row_of_each)`.
     ///
     /// # Panics
@@ -188,6 +216,24 @@ mod tests {
             for (which, (grid, width)) in [(a, 37), (b, 100)].into_iter().enumerate() {
                 let right = |(i, v): (usize, usize)| v == 1 + which * 100_000 + i / width * 1000 + i % width;
                 assert!(grid.into_iter().enumerate().all(right), "{threads} threads, grid {which}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_cell_of_every_piece_is_filled_once() {
+        for threads in [1, 2, 5] {
+            for heights in [&[13][..], &[1, 5, 7], &[1; 13]] {
+                let mut cells = vec![0usize; 13 * 10];
+                Pool::new(threads).pieces(Grid::new(&mut cells, 10), 4, heights, |first, mut piece| {
+                    let range = piece.range();
+                    for row in 0..piece.rows() {
+                        for (column, cell) in range.clone().zip(piece.row(row)) {
+                            *cell += 1 + (first + row) * 10 + column;
+                        }
+                    }
+                });
+                assert!(cells.into_iter().enumerate().all(|(i, v)| v == i + 1), "{threads} threads, {heights:?}");
             }
         }
     }
