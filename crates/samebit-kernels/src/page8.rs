@@ -86,6 +86,15 @@ impl OwnPage8 {
         }
     }
 
+    /// Takes over what another page holds.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.dim = other.dim;
+        self.keys.clone_from(&other.keys);
+        self.key_scales.clone_from(&other.key_scales);
+        self.values.clone_from(&other.values);
+        self.value_scales.clone_from(&other.value_scales);
+    }
+
     /// Writes the key of position `at`: its bytes and its blocks' scales.
     ///
     /// # Panics
