@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use samebit_kernels::packed::{PackedMatrix, pack, packed_bytes};
-use samebit_kernels::{Activations, Grid, Heads, Isa, Numerics, PageOf, Pool, Table, float_env};
+use samebit_kernels::{Activations, Grid, Heads, Isa, Numerics, OwnPage8, PageOf, Pool, Table, float_env};
 use samebit_numerics::blocks::Format;
 use samebit_numerics::ops::attention::{Running, Scores};
+use samebit_numerics::ops::attention8::blocks;
 use samebit_numerics::ops::elementwise::Gate;
 use samebit_numerics::ops::matmul::Matrix;
 
@@ -20,7 +21,7 @@ const TIME: Duration = Duration::from_millis(60);
 /// A function on one shape: the table's function, and the time of one call.
 type Bench = (&'static str, &'static str, fn(&Table<f32>, &mut Random) -> Option<f64>);
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 18] = [
     ("rms_norm", "2048", |t, r| Some(row(r, 2048, |x, w, out| (t.rms_norm)(x, w, 1e-5, out)))),
     ("layer_norm", "2048", |t, r| Some(row(r, 2048, |x, w, out| (t.layer_norm)(x, w, w, 1e-5, out)))),
     ("softmax", "2048", |t, r| Some(row(r, 2048, |x, _, out| in_place(x, out, |out| (t.softmax)(out))))),
@@ -34,7 +35,13 @@ const BENCHES: [Bench; 12] = [
     ("product F16", "1024 × 1024, 1 token", |t, r| product(t, r, Format::F16, 1)),
     ("product Q4_K", "1024 × 1024, 1 token", |t, r| product(t, r, Format::Q4K, 1)),
     ("product Q4_K", "1024 × 1024, 64 tokens", |t, r| product(t, r, Format::Q4K, 64)),
-    ("attend", "4 heads of 64, 256 keys", |t, r| Some(attend(t, r))),
+    ("attend F32", "4 heads of 64, 256 keys", |t, r| Some(attend(t, r, 4, Type::Full))),
+    ("attend F16", "3 heads of 64, 256 keys", |t, r| Some(attend(t, r, 3, Type::Half))),
+    ("attend Q8_0", "3 heads of 64, 256 keys", |t, r| Some(attend(t, r, 3, Type::Bytes))),
+    ("attend F16", "7 heads of 64, 256 keys", |t, r| Some(attend(t, r, 7, Type::Half))),
+    ("attend Q8_0", "7 heads of 64, 256 keys", |t, r| Some(attend(t, r, 7, Type::Bytes))),
+    ("attend F16", "48 heads of 64, 256 keys", |t, r| Some(attend(t, r, 48, Type::Half))),
+    ("attend Q8_0", "48 heads of 64, 256 keys", |t, r| Some(attend(t, r, 48, Type::Bytes))),
 ];
 
 /// Prints a table of times; never fails.
@@ -109,10 +116,34 @@ fn product(table: &Table<f32>, random: &mut Random, format: Format, tokens: usiz
     }))
 }
 
-fn attend(table: &Table<f32>, random: &mut Random) -> f64 {
-    let (group, dim) = (4, 64);
+/// How a page holds its numbers.
+enum Type {
+    Full,
+    Half,
+    Bytes,
+}
+
+fn attend(table: &Table<f32>, random: &mut Random, group: usize, of: Type) -> f64 {
+    let dim = 64;
     let queries = Fill::Normal.values(random, group * dim);
     let [keys, values] = [(); 2].map(|()| Fill::Normal.values(random, dim * 256));
+    let [half_keys, half_values] = [&keys, &values].map(|floats| {
+        let mut halves = vec![0; floats.len()];
+        (table.narrow)(floats, &mut halves);
+        halves
+    });
+    let mut bytes = OwnPage8::new(dim);
+    for (at, row) in values.chunks_exact(dim).enumerate() {
+        let (mut q, mut d) = (vec![0; dim], vec![0; blocks(dim)]);
+        (table.quantize8)(row, &mut q, &mut d);
+        bytes.write_key(at, &q, &d);
+        bytes.write_value(at, &q, &d);
+    }
+    let page = match of {
+        Type::Full => PageOf::Full { keys: &keys, values: &values },
+        Type::Half => PageOf::Half { keys: &half_keys, values: &half_values },
+        Type::Bytes => PageOf::Q8(bytes.page()),
+    };
     let mut out = vec![0.0; group * dim];
     seconds(|| {
         let mut grid = Grid::new(&mut out, group * dim);
@@ -126,10 +157,6 @@ fn attend(table: &Table<f32>, random: &mut Random) -> f64 {
             running: &mut vec![Running::default(); group],
             out: &mut grid.all(),
         };
-        (table.attend)(
-            PageOf::Full { keys: &keys, values: &values },
-            Scores { scale: 0.125, soft_cap: None },
-            &mut heads,
-        );
+        (table.attend)(page, Scores { scale: 0.125, soft_cap: None }, &mut heads);
     })
 }

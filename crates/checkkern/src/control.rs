@@ -3,6 +3,7 @@
 //! A check that passes one of them could not have found the mistake in a kernel either.
 
 mod mistakes;
+mod mistakes8;
 
 use samebit_kernels::{Isa, Numerics, Table};
 
@@ -15,7 +16,7 @@ const RUNS: u32 = 2000;
 /// One mistake: in which function, what it is, and how it is made.
 struct Control(&'static str, &'static str, fn(&mut Subject<'_>));
 
-const CONTROLS: [Control; 28] = [
+const CONTROLS: [Control; 36] = [
     Control("rms_norm", "the sum from left to right", |s| s.table.rms_norm = mistakes::sum_from_left_to_right),
     Control("rms_norm", "chunks of 128", |s| s.table.rms_norm = mistakes::sum_in_chunks_of_128),
     Control("layer_norm", "the mean by a reciprocal", |s| s.table.layer_norm = mistakes::mean_by_reciprocal),
@@ -45,6 +46,16 @@ const CONTROLS: [Control; 28] = [
     Control("attend", "chunks of 128", |s| s.table.attend = mistakes::attention_in_chunks_of_128),
     Control("attend", "a key too many", |s| s.table.attend = mistakes::attention_to_a_key_too_many),
     Control("attend_half", "the first key left out", |s| s.table.attend = mistakes::attention_without_the_first_key),
+    Control("attend_bytes", "a key too many", |s| s.table.attend = mistakes::attention_to_a_key_too_many),
+    Control("attend_bytes", "the first key left out", |s| s.table.attend = mistakes::attention_without_the_first_key),
+    Control("attend_bytes", "over the floats", |s| {
+        s.table.attend = Table::single(Isa::Reference, Numerics::F32).attend
+    }),
+    Control("attend_bytes", "chunks of 128", |s| s.table.attend = mistakes::attention_in_chunks_of_128),
+    Control("attend_bytes", "a neighbour's scale", |s| s.table.attend = mistakes8::attention_by_a_neighbour_s_scale),
+    Control("attend_bytes", "8-bit queries", |s| s.table.attend = mistakes8::attention_by_one_plane),
+    Control("quantize8", "ties away from zero", |s| s.table.quantize8 = mistakes8::bytes_away_from_zero),
+    Control("quantize8", "steps of a scale not rounded", |s| s.table.quantize8 = mistakes8::bytes_of_another_scale),
     Control("merge", "the other way round", |s| s.table.merge = mistakes::merged_the_other_way_round),
     Control("finish", "divides by the denominator", |s| s.table.finish = mistakes::finished_by_division),
     Control("finish", "the sink forgotten", |s| s.table.finish = mistakes::finished_without_the_sink),

@@ -18,13 +18,15 @@ pub(crate) struct Mode {
 pub(crate) const REFERENCE: Mode = Mode { name: "f32", numerics: Numerics::F32, kv: KvType::F32 };
 
 /// All modes, the reference first.
-pub(crate) const ALL: [Mode; 6] = [
+pub(crate) const ALL: [Mode; 8] = [
     REFERENCE,
     Mode { name: "v1", numerics: Numerics::V1, kv: KvType::F16 },
     Mode { name: "a8", numerics: Numerics::A8, kv: KvType::F16 },
     Mode { name: "f64", numerics: Numerics::F64, kv: KvType::F32 },
     Mode { name: "v1-f32kv", numerics: Numerics::V1, kv: KvType::F32 },
     Mode { name: "f32-f16kv", numerics: Numerics::F32, kv: KvType::F16 },
+    Mode { name: "v1-q8kv", numerics: Numerics::V1, kv: KvType::Q8_0 },
+    Mode { name: "f32-q8kv", numerics: Numerics::F32, kv: KvType::Q8_0 },
 ];
 
 /// The mode of a name; for the command line.

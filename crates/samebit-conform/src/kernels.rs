@@ -1,7 +1,8 @@
 //! Vectors of the table's other operations: norms, rotation, attention, softmax, what goes element by element.
 
-use samebit_kernels::{Grid, Heads, PageOf, Table};
+use samebit_kernels::{Grid, Heads, OwnPage8, PageOf, Table};
 use samebit_numerics::ops::attention::{Running, Scores};
+use samebit_numerics::ops::attention8::blocks;
 use samebit_numerics::ops::elementwise::Gate;
 use samebit_numerics::ops::rope::Pairing;
 use samebit_numerics::ops::router::Router;
@@ -15,7 +16,16 @@ use crate::list::Vector;
 const LENGTHS: [usize; 5] = [1, 37, 256, 576, 1031];
 
 pub(crate) fn vectors(table: &Table<f32>) -> Vec<Vector> {
-    [norms(table), vec![rotation(table)], attention(table), rows(table), gates(table), router(table)].concat()
+    [
+        norms(table),
+        vec![rotation(table)],
+        attention(table),
+        rows(table),
+        gates(table),
+        router(table),
+        attention_over_bytes(table),
+    ]
+    .concat()
 }
 
 fn norms(table: &Table<f32>) -> Vec<Vector> {
@@ -58,16 +68,71 @@ fn attention(table: &Table<f32>) -> Vec<Vector> {
         ("attention/sink", 64, 0..400, plain, Some(0.75)),
         ("attention/long-head", 320, 0..270, plain, None),
     ];
-    let vector = |(name, head_dim, visible, how, sink): (&str, usize, std::ops::Range<usize>, Scores, Option<f32>)| {
-        let mut input = Input::new(name);
-        let query = input.values(head_dim);
-        let (mut running, mut out) = (Running::default(), vec![0.0; head_dim]);
-        for chunk in 0..visible.end.div_ceil(CHUNK) {
-            let [keys, values] = [(); 2].map(|()| input.values(head_dim * CHUNK));
-            let start = visible.start.saturating_sub(chunk * CHUNK).min(CHUNK);
-            let end = (visible.end - chunk * CHUNK).min(CHUNK);
-            let visible = start..end;
-            let page = PageOf::Full { keys: &keys, values: &values };
+    let floats = |keys: &[f32], values: &[f32], attend: &mut dyn FnMut(PageOf<'_, f32>)| {
+        attend(PageOf::Full { keys, values });
+    };
+    cases.into_iter().map(|case| attended(table, case, floats)).collect()
+}
+
+fn attention_over_bytes(table: &Table<f32>) -> Vec<Vector> {
+    let plain = Scores { scale: 0.125, soft_cap: None };
+    let capped = Scores { scale: 0.0625, soft_cap: Some(50.0) };
+    let cases = [
+        ("attention-q8_0/plain", 64, 0..611, plain, None),
+        ("attention-q8_0/one-key", 128, 300..301, plain, None),
+        ("attention-q8_0/window", 80, 200..712, plain, None),
+        ("attention-q8_0/soft-cap", 256, 0..300, capped, None),
+        ("attention-q8_0/sink", 64, 0..400, plain, Some(0.75)),
+        ("attention-q8_0/long-head", 320, 0..270, plain, None),
+    ];
+    let mut rounded = Digest::new("rows/quantize-q8_0");
+    let mut round = |row: &[f32]| {
+        let (mut q, mut d) = (vec![0; row.len()], vec![0; blocks(row.len())]);
+        (table.quantize8)(row, &mut q, &mut d);
+        (q, d)
+    };
+    let mut vectors = Vec::new();
+    for case in cases {
+        let dim = case.1;
+        vectors.push(attended(table, case, |keys, values, attend| {
+            let mut page = OwnPage8::new(dim);
+            for (at, value) in values.chunks_exact(dim).enumerate() {
+                let key: Vec<f32> = keys.iter().skip(at).step_by(CHUNK).copied().collect();
+                let (key, value) = (round(&key), round(value));
+                page.write_key(at, &key.0, &key.1);
+                page.write_value(at, &value.0, &value.1);
+            }
+            attend(PageOf::Q8(page.page()));
+        }));
+    }
+    let mut input = Input::new("quantize-q8_0");
+    for length in LENGTHS {
+        let (q, d) = round(&input.values(length));
+        let bytes: Vec<u8> = q.into_iter().map(i8::cast_unsigned).collect();
+        rounded = rounded.raw(&bytes).halves(&d);
+    }
+    vectors.push(rounded.finish());
+    vectors
+}
+
+/// A vector's name, its head's elements, what the query sees, how scores are made, the sink.
+type Attention = (&'static str, usize, std::ops::Range<usize>, Scores, Option<f32>);
+
+/// One query over several pages, which `page` makes of keys element by element and of values position by position.
+fn attended(
+    table: &Table<f32>,
+    (name, head_dim, visible, how, sink): Attention,
+    mut page: impl FnMut(&[f32], &[f32], &mut dyn FnMut(PageOf<'_, f32>)),
+) -> Vector {
+    let mut input = Input::new(name);
+    let query = input.values(head_dim);
+    let (mut running, mut out) = (Running::default(), vec![0.0; head_dim]);
+    for chunk in 0..visible.end.div_ceil(CHUNK) {
+        let [keys, values] = [(); 2].map(|()| input.values(head_dim * CHUNK));
+        let start = visible.start.saturating_sub(chunk * CHUNK).min(CHUNK);
+        let end = (visible.end - chunk * CHUNK).min(CHUNK);
+        let visible = start..end;
+        page(&keys, &values, &mut |page| {
             let mut grid = Grid::new(&mut out, head_dim);
             let mut heads = Heads {
                 queries: &query,
@@ -79,11 +144,10 @@ fn attention(table: &Table<f32>) -> Vec<Vector> {
                 out: &mut grid.all(),
             };
             (table.attend)(page, how, &mut heads);
-        }
-        (table.finish)(running, sink, &mut out);
-        Digest::new(name).floats(&out).finish()
-    };
-    cases.into_iter().map(vector).collect()
+        });
+    }
+    (table.finish)(running, sink, &mut out);
+    Digest::new(name).floats(&out).finish()
 }
 
 fn rows(table: &Table<f32>) -> Vec<Vector> {

@@ -6,6 +6,7 @@ use samebit_engine::sampler::SamplerConfig;
 use samebit_engine::{Engine, EngineOptions, Request};
 use samebit_gguf::Gguf;
 use samebit_kernels::Isa;
+use samebit_model::KvType;
 use samebit_synth::{Plan, Request as Synthetic};
 
 use crate::digest::Digest;
@@ -30,6 +31,10 @@ const MODELS: [(&str, &str); 15] = [
     ("tiny-gpt-oss-288", "MXFP4"),
 ];
 
+/// Of those, the ones that are also run with a cache of bytes.
+const OVER_BYTES: [(&str, &str); 3] =
+    [("tiny-llama", "Q4_1"), ("tiny-gemma3-256", "Q2_K"), ("tiny-gpt-oss-288", "MXFP4")];
+
 /// A model could not be made or run.
 #[derive(Debug, thiserror::Error)]
 #[error("{model}: {problem}")]
@@ -39,18 +44,23 @@ pub struct ModelError {
 }
 
 pub(crate) fn vectors(isa: Isa) -> Result<Vec<Vector>, ModelError> {
-    MODELS.iter().map(|&(shape, quant)| vector(shape, quant, isa)).collect()
+    let all = MODELS.iter().map(|&(shape, quant)| (shape, quant, KvType::F16));
+    let bytes = OVER_BYTES.iter().map(|&(shape, quant)| (shape, quant, KvType::Q8_0));
+    all.chain(bytes).map(|(shape, quant, kv)| vector(shape, quant, kv, isa)).collect()
 }
 
 /// The model's bytes, then tokens and the logits' digest of a greedy and of a sampled continuation.
-fn vector(shape: &str, quant: &str, isa: Isa) -> Result<Vector, ModelError> {
-    let name = format!("model/{shape}/{quant}");
+fn vector(shape: &str, quant: &str, kv: KvType, isa: Isa) -> Result<Vector, ModelError> {
+    let name = match kv {
+        KvType::F16 => format!("model/{shape}/{quant}"),
+        _ => format!("model/{shape}/{quant}/{}", kv.name()),
+    };
     let failed = |problem: String| ModelError { model: name.clone(), problem };
     let request = Synthetic { shape, quant, pure: false, seed: 1, layers: None, vocab_from: None };
     let bytes = Plan::new(&request).and_then(|plan| plan.bytes()).map_err(|e| failed(e.to_string()))?;
     let mut digest = Digest::new(name.clone()).raw(&bytes);
     let gguf = Gguf::from_bytes(bytes).map_err(|e| failed(e.to_string()))?;
-    let options = EngineOptions { isa, ..EngineOptions::default() };
+    let options = EngineOptions { isa, kv, ..EngineOptions::default() };
     let engine = Engine::load(gguf, &options).map_err(|e| failed(e.to_string()))?;
     let prompt: Vec<u32> = (0..48).map(|i| (i * 97 + 13) % 500).collect();
     let sampled = SamplerConfig { seed: 7, temperature: 1.2, ..SamplerConfig::default() };

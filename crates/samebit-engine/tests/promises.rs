@@ -67,11 +67,34 @@ fn the_digest_does_not_depend_on_how_it_was_computed() {
 }
 
 #[test]
+fn nor_with_a_cache_of_bytes() {
+    let reference = || EngineOptions { kv: KvType::Q8_0, ..reference() };
+    let base = engine("tiny-qwen3-288", "Q4_1", &reference());
+    for sampler in [SamplerConfig::greedy(), sampled()] {
+        let wanted = generate(&base, sampler.clone());
+        for options in [
+            EngineOptions { ubatch: 7, threads: 2, ..reference() },
+            EngineOptions { kv_cache: false, ubatch: 64, ..reference() },
+            EngineOptions { speculation: 4, isa: Isa::native(), ..reference() },
+            EngineOptions { isa: Isa::native(), ubatch: usize::MAX, ..reference() },
+        ] {
+            let got = generate(&base.with_options(&options), sampler.clone());
+            assert_eq!(
+                (got.tokens, got.logits_digest),
+                (wanted.tokens.clone(), wanted.logits_digest.clone()),
+                "{options:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_digest_depends_on_what_it_should() {
     let base = engine("tiny-llama-288", "Q8_0", &reference());
     let wanted = generate(&base, SamplerConfig::greedy()).logits_digest;
     for options in [
         EngineOptions { kv: KvType::F32, ..reference() },
+        EngineOptions { kv: KvType::Q8_0, ..reference() },
         EngineOptions { numerics: Numerics::F32, ..reference() },
         EngineOptions { numerics: Numerics::F64, ..reference() },
         EngineOptions { numerics: Numerics::A8, ..reference() },

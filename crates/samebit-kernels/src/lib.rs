@@ -8,11 +8,13 @@ mod fast;
 pub mod float_env;
 pub mod isa;
 pub mod packed;
+pub mod page8;
 pub mod pool;
 pub mod table;
 mod vector;
 
 pub use isa::Isa;
 pub use packed::PackedMatrix;
+pub use page8::{OwnPage8, Page8};
 pub use pool::{Columns, Grid, PinError, Pool};
 pub use table::{Activations, Fast, Heads, Numerics, PageOf, Table};

@@ -25,6 +25,7 @@ use crate::fast::kernel::Takes;
 use crate::fast::product::{Call, GROUPS, PANEL, Scratch};
 use crate::fast::tile::Tile;
 use crate::packed::{PackedMatrix, group_bytes, pack};
+use crate::page8::Page8;
 use crate::pool::{Columns, Grid, Pool};
 use crate::vector::GROUP;
 
@@ -101,6 +102,8 @@ pub enum PageOf<'a, R> {
         /// Values.
         values: &'a [u16],
     },
+    /// As bytes with scales, in an order of their own.
+    Q8(Page8<'a>),
 }
 
 /// The query heads that share a key/value head, for a run of rows of a batch, and what they have of attention so far.
@@ -178,7 +181,8 @@ pub struct Table<R: 'static> {
     pub layer_norm: LayerNorm<R>,
     /// `ops::rope::rotate`.
     pub rotate: fn(&mut [R], Pairing, &[R], &[R]),
-    /// `ops::attention::attend` for each of the heads.
+    /// `ops::attention::attend` for each of the heads; of a page of bytes `ops::attention8::attend` in v1, and in the other modes
+    /// the former over the numbers that the bytes mean.
     pub attend: Attend<R>,
     /// `ops::attention::merge`.
     pub merge: Merge<R>,
@@ -204,6 +208,8 @@ pub struct Table<R: 'static> {
     pub widen: fn(&[u16], &mut [R]),
     /// R to half precision, to nearest even; overflow gives infinity, which the caller must look for.
     pub narrow: fn(&[R], &mut [u16]),
+    /// `ops::attention8::quantize` of one head's key or value: R to bytes and scales.
+    pub quantize8: fn(&[R], &mut [i8], &mut [u16]),
     /// The product with packed weights, where the instruction set has one.
     pub fast: Option<Fast<R>>,
 }

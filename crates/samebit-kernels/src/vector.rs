@@ -7,6 +7,8 @@
 
 use samebit_numerics::arith::Float32;
 
+use crate::page8::Quads;
+
 /// Rows of weights that are packed side by side: a multiple of every vector's lanes.
 pub(crate) const GROUP: usize = 16;
 
@@ -66,6 +68,8 @@ pub(crate) trait Vector: Copy + 'static {
     fn to_float(self, a: Self::I) -> Self::F;
     /// A part of a line: sixteen quadruples of bytes.
     fn load_bytes(self, w: &Line, part: usize) -> Self::I;
+    /// A part of sixteen quadruples of bytes.
+    fn load_quads(self, x: &Quads, part: usize) -> Self::I;
     /// A part of sixteen pairs of words.
     fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> Self::I;
     /// Each lane plus the dot product of two pairs of words.
@@ -82,6 +86,8 @@ pub(crate) trait ByteDot: Vector {
     const SIGNED: bool;
     /// Whether a product of integers costs more than making floats of both.
     const DEAR_PRODUCTS: bool = false;
+    /// Signed bytes as its weights: unless those are signed, each 128 above its value.
+    fn lift(self, x: Self::I) -> Self::I;
     /// Each lane plus the dot product of four weights and four signed activations.
     fn dot_bytes(self, acc: Self::I, w: Self::I, x: Self::I) -> Self::I;
 }
@@ -92,6 +98,8 @@ pub(crate) trait WordDot: Vector {
     fn store_i(self, x: Self::I, to: &mut [i32; GROUP], part: usize);
     /// Of each quadruple of unsigned bytes the first and the third, and the second and the fourth, as pairs of words.
     fn widen_bytes(self, x: Self::I) -> [Self::I; 2];
+    /// The same of signed bytes.
+    fn widen_signed(self, x: Self::I) -> [Self::I; 2];
     /// `a - b`, word by word.
     fn sub_words(self, a: Self::I, b: Self::I) -> Self::I;
     /// The low 16 bits of `a · b`, word by word.

@@ -145,7 +145,7 @@ impl<R: Real> Runner<R> {
                 place: place(layer, if overflow.of_keys { "attn_k, into the cache" } else { "attn_v, into the cache" }),
                 position,
                 index: overflow.index,
-                remedy: if overflow.only_here { "; its binary16 cache is too narrow: try --kv f32" } else { "" },
+                remedy: if overflow.only_here { "; its cache's type is too narrow: try --kv f32" } else { "" },
             }),
         }
     }

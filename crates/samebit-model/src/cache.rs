@@ -1,13 +1,17 @@
 //! The key/value cache: pages of 256 positions, one chunk of attention each.
 //!
-//! Knows layers, heads and positions; nothing of sequences' owners. Keys lie element by element, values position by
-//! position, so that attention's lanes run over what lies side by side.
+//! Knows layers, heads and positions; nothing of sequences' owners. Where in a page a number lies is `layer`'s.
+
+mod layer;
 
 use std::str::FromStr;
 use std::sync::Arc;
 
 use samebit_kernels::PageOf;
+use samebit_numerics::ops::attention8::{BLOCK, blocks};
 use samebit_numerics::reduce::CHUNK;
+
+use layer::Layer;
 
 use crate::config::Config;
 use crate::forward::Real;
@@ -20,22 +24,30 @@ pub enum KvType {
     F16,
     /// As computed: binary32, or binary64 in that mode.
     F32,
+    /// Bytes, in blocks of 32 with a binary16 scale; in v1 with integer attention.
+    Q8_0,
 }
 
 impl KvType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::F16, Self::F32, Self::Q8_0];
+
     /// The name that `--kv` takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::F16 => "f16",
             Self::F32 => "f32",
+            Self::Q8_0 => "q8_0",
         }
     }
 
-    /// Bytes of an element.
-    pub fn bytes(self) -> usize {
+    /// Bytes of one position's key, or value, of a head of `dim` elements, in a pass in binary32.
+    pub fn head_bytes(self, dim: usize) -> usize {
         match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
+            Self::F16 => 2 * dim,
+            Self::F32 => 4 * dim,
+            // Whole blocks.
+            Self::Q8_0 => blocks(dim) * (BLOCK + 2),
         }
     }
 }
@@ -43,10 +55,10 @@ impl KvType {
 impl FromStr for KvType {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
-        [Self::F16, Self::F32]
+        Self::ALL
             .into_iter()
             .find(|kv| kv.name() == name)
-            .ok_or_else(|| format!("unknown cache type `{name}`: use f16 or f32"))
+            .ok_or_else(|| format!("unknown cache type `{name}`: use f16, f32 or q8_0"))
     }
 }
 
@@ -69,51 +81,29 @@ impl Layout {
         Self { kind, layers: config.layers, kv_heads: config.kv_heads, head_dim: config.head_dim }
     }
 
-    /// Elements of one layer's keys, or values.
-    fn elements(&self) -> usize {
-        self.kv_heads * self.head_dim * CHUNK
-    }
-
     /// Bytes of a page of a pass in binary32.
     pub fn page_bytes(&self) -> usize {
-        2 * self.layers * self.elements() * self.kind.bytes()
+        2 * self.layers * self.kv_heads * CHUNK * self.kind.head_bytes(self.head_dim)
     }
-}
-
-/// Keys or values of one page of one layer, all heads.
-#[derive(Clone, Debug)]
-enum Store<R> {
-    Half(Vec<u16>),
-    Full(Vec<R>),
 }
 
 /// 256 positions of all layers, keys and values. A page that was used before may be used again as it is: nothing that a sequence has
 /// not written itself reaches a result.
 #[derive(Clone, Debug)]
 pub struct Page<R> {
-    /// Keys and values of each layer.
-    layers: Vec<[Store<R>; 2]>,
+    layers: Vec<Layer<R>>,
 }
 
 impl<R: Real> Page<R> {
     /// A page that nothing was written to.
     pub fn new(layout: &Layout) -> Self {
-        let store = || match layout.kind {
-            KvType::F16 => Store::Half(vec![0; layout.elements()]),
-            KvType::F32 => Store::Full(vec![R::default(); layout.elements()]),
-        };
-        Self { layers: (0..layout.layers).map(|_| [store(), store()]).collect() }
+        Self { layers: (0..layout.layers).map(|_| Layer::new(layout)).collect() }
     }
 
     /// Takes over what another page of the same layout holds.
     pub fn copy_from(&mut self, other: &Self) {
-        for (to, from) in self.layers.as_flattened_mut().iter_mut().zip(other.layers.as_flattened()) {
-            match (to, from) {
-                (Store::Half(to), Store::Half(from)) => to.copy_from_slice(from),
-                (Store::Full(to), Store::Full(from)) => to.copy_from_slice(from),
-                // Another layout: nothing that fits.
-                (to, from) => *to = from.clone(),
-            }
+        for (to, from) in self.layers.iter_mut().zip(&other.layers) {
+            to.copy_from(from);
         }
     }
 }
@@ -126,11 +116,13 @@ pub struct Cache<R> {
     pages: Vec<Arc<Page<R>>>,
 }
 
-/// From the pass's precision to binary16, from the table of functions.
+/// From the pass's precision to the cache's types, from the table of functions.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversions<R> {
     /// To binary16.
     pub narrow: fn(&[R], &mut [u16]),
+    /// One head's to bytes and scales.
+    pub quantize8: fn(&[R], &mut [i8], &mut [u16]),
 }
 
 /// A value that the cache cannot hold.
@@ -199,57 +191,12 @@ impl<R: Real> Cache<R> {
         values: &[R],
         convert: Conversions<R>,
     ) -> Result<(), Overflow> {
-        let (dim, at) = (self.layout.head_dim, position % CHUNK);
         let page = &mut Arc::make_mut(&mut self.pages[position / CHUNK]).layers[layer];
-        let key_slot = |i: usize| i * CHUNK + at;
-        let value_slot = |i: usize| (i / dim * CHUNK + at) * dim + i % dim;
-        let refused = |of_keys, row: &[R], index| Overflow { of_keys, index, only_here: row[index].is_finite() };
-        scatter(&mut page[0], keys, key_slot, convert).map_err(|index| refused(true, keys, index))?;
-        scatter(&mut page[1], values, value_slot, convert).map_err(|index| refused(false, values, index))
+        page.write(self.layout.head_dim, position % CHUNK, [keys, values], convert)
     }
 
     /// One page of one head.
     pub fn page(&self, layer: usize, head: usize, page: usize) -> PageOf<'_, R> {
-        let elements = self.layout.head_dim * CHUNK;
-        let range = head * elements..(head + 1) * elements;
-        match &self.pages[page].layers[layer] {
-            [Store::Half(keys), Store::Half(values)] => {
-                PageOf::Half { keys: &keys[range.clone()], values: &values[range] }
-            }
-            [Store::Full(keys), Store::Full(values)] => {
-                PageOf::Full { keys: &keys[range.clone()], values: &values[range] }
-            }
-            _ => unreachable!("keys and values of a page are of one kind"),
-        }
+        self.pages[page].layers[layer].page(self.layout.head_dim, head)
     }
-}
-
-/// Puts a row's elements where they belong, or says which one is not finite there.
-fn scatter<R: Real>(
-    store: &mut Store<R>,
-    row: &[R],
-    slot: impl Fn(usize) -> usize,
-    convert: Conversions<R>,
-) -> Result<(), usize> {
-    match store {
-        Store::Full(all) => {
-            if let Some(index) = row.iter().position(|v| !v.is_finite()) {
-                return Err(index);
-            }
-            row.iter().enumerate().for_each(|(i, &v)| all[slot(i)] = v);
-        }
-        Store::Half(all) => {
-            for (part, row) in row.chunks(CHUNK).enumerate() {
-                let mut halves = [0u16; CHUNK];
-                let halves = &mut halves[..row.len()];
-                (convert.narrow)(row, halves);
-                // Infinity and NaN have every bit of the exponent.
-                if let Some(index) = halves.iter().position(|h| h & 0x7c00 == 0x7c00) {
-                    return Err(part * CHUNK + index);
-                }
-                halves.iter().enumerate().for_each(|(i, &v)| all[slot(part * CHUNK + i)] = v);
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use samebit_gguf::Metadata;
 use samebit_numerics::ops::attention::MAX_HEAD_DIM;
 
 use crate::architecture::{ARCHITECTURES, Architecture, Window, find};
+use crate::cache::KvType;
 use crate::error::LoadError;
 
 /// Bounds on what a file may claim, far above any model: they keep products within range and memory within reason.
@@ -220,9 +221,9 @@ impl Config {
         self.heads / self.kv_heads
     }
 
-    /// Bytes of cache for one position, with `bytes` for each element.
-    pub fn cache_bytes_per_position(&self, bytes: usize) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim * bytes
+    /// Bytes of cache for one position, in a type.
+    pub fn cache_bytes_per_position(&self, kind: KvType) -> usize {
+        2 * self.layers * self.kv_heads * kind.head_bytes(self.head_dim)
     }
 }
 

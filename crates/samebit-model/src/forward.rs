@@ -170,7 +170,7 @@ impl<R: Real> Runner<R> {
     }
 
     pub(crate) fn conversions(&self) -> Conversions<R> {
-        Conversions { narrow: self.table.narrow }
+        Conversions { narrow: self.table.narrow, quantize8: self.table.quantize8 }
     }
 
     /// Runs a batch, writes its keys and values to `caches`, and returns the logits of the rows `wanted` (indices into

@@ -48,6 +48,12 @@ fn dots<R: Real>(pass: &Pass<'_, R>, row: usize, head: usize, query: &[R], out: 
                 (pass.table.widen)(keys, &mut widened);
                 &widened[..]
             }
+            PageOf::Q8(page) => {
+                widened.clear();
+                let elements = (0..CHUNK * pass.head_dim).map(|i| page.key(pass.head_dim, i % CHUNK, i / CHUNK));
+                widened.extend(elements.map(R::from_f32));
+                &widened[..]
+            }
         };
         for position in visible.start.max(page * CHUNK)..visible.end.min((page + 1) * CHUNK) {
             let of_key = keys[position % CHUNK..].iter().step_by(CHUNK);

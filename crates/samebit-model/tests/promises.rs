@@ -36,7 +36,11 @@ const MODELS: [(&str, &str); 14] = [
 const LENGTH: usize = 261;
 
 fn alone(model: &Arc<Model>, sequence: &[u32]) -> Vec<u32> {
-    let mut bits = run(model, Way::reference(), &[sequence.to_vec()], &pieces(sequence.len(), 1));
+    alone_with(KvType::F16, model, sequence)
+}
+
+fn alone_with(kv: KvType, model: &Arc<Model>, sequence: &[u32]) -> Vec<u32> {
+    let mut bits = run(model, Way { kv, ..Way::reference() }, &[sequence.to_vec()], &pieces(sequence.len(), 1));
     bits.swap_remove(0)
 }
 
@@ -75,6 +79,47 @@ fn a_full_cache_changes_no_bit_either_and_is_another_numerics() {
     assert_ne!(wanted, alone(&model, &sequence));
 }
 
+/// Of different heads, with windows, caps and sinks.
+#[test]
+fn a_cache_of_bytes_changes_no_bit_either_and_is_another_numerics() {
+    let kv = KvType::Q8_0;
+    for (shape, quant) in [
+        ("tiny-llama-288", "Q4_1"),
+        ("tiny-gemma2-256", "Q3_K"),
+        ("tiny-phi3", "IQ4_NL"),
+        ("tiny-gpt-oss-288", "MXFP4"),
+    ] {
+        let model = model(shape, quant);
+        let sequence = tokens(&model, LENGTH, 9);
+        let wanted = alone_with(kv, &model, &sequence);
+        assert_ne!(wanted, alone(&model, &sequence), "{shape}");
+        for isa in Isa::supported() {
+            let way = Way { kv, ..Way::on(isa, 1) };
+            assert!(agrees(&model, way, &sequence, &[7, 64, 512], &wanted), "{shape} {isa}");
+        }
+        let way = |threads| Way { kv, ..Way::on(Isa::native(), threads) };
+        assert!(agrees(&model, way(2), &sequence, &[1, 64], &wanted), "{shape}, two threads");
+        assert!(agrees(&model, way(8), &sequence, &[64, 512], &wanted), "{shape}, eight threads");
+    }
+}
+
+#[test]
+fn study_modes_read_a_cache_of_bytes_as_the_numbers_it_means() {
+    let model = model("tiny-llama-288", "Q4_1");
+    let sequence = tokens(&model, 60, 10);
+    for numerics in [Numerics::F32, Numerics::A8] {
+        let way = |kv| Way { kv, ..Way { table: Table::single(Isa::Reference, numerics), ..Way::reference() } };
+        let logits = |kv| -> Vec<f32> {
+            let bits = run(&model, way(kv), std::slice::from_ref(&sequence), &pieces(60, 60)).swap_remove(0);
+            bits.into_iter().map(f32::from_bits).collect()
+        };
+        let (bytes, full) = (logits(KvType::Q8_0), logits(KvType::F32));
+        let apart = bytes.iter().zip(&full).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let size = full.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(apart > 0.0 && apart < size / 20.0, "{numerics:?}: {apart} of {size}");
+    }
+}
+
 #[test]
 fn pages_shared_out_among_threads_are_merged_as_ever() {
     let model = model("tiny-gemma3", "Q5_1");
@@ -106,13 +151,13 @@ fn pages_shared_out_among_threads_are_merged_as_ever() {
 }
 
 /// Whether a cache that was filled, cut and filled anew gives the bits of a fresh one, by the same table.
-fn forgets(model: &Arc<Model>, table: Table<f32>) -> bool {
+fn forgets(model: &Arc<Model>, table: Table<f32>, kv: KvType) -> bool {
     use samebit_kernels::Pool;
     use samebit_model::{Cache, Row, Runner, tap::NoTap};
     let (first, second) = (tokens(model, LENGTH, 3), tokens(model, LENGTH, 4));
     let config = model.config();
     let mut runner = Runner::new(Arc::clone(model), table, Pool::new(1), config.context);
-    let mut caches = [Cache::new(KvType::F16, config.layers, config.kv_heads, config.head_dim)];
+    let mut caches = [Cache::new(kv, config.layers, config.kv_heads, config.head_dim)];
     let rows = |tokens: &[u32], start: usize| -> Vec<Row> {
         tokens.iter().zip(start..).map(|(&token, position)| Row { token, position, cache: 0 }).collect()
     };
@@ -126,7 +171,8 @@ fn forgets(model: &Arc<Model>, table: Table<f32>) -> bool {
         let bits: Vec<u32> = logits.iter().map(|l| l.to_bits()).collect();
         caches[0].truncate(kept);
         runner.run(&rows(&first[kept..], kept), &mut caches, &[], &mut NoTap).expect("finite");
-        let fresh = run(model, Way { table, ..Way::reference() }, std::slice::from_ref(&sequence), &pieces(LENGTH, 64));
+        let way = Way { table, kv, ..Way::reference() };
+        let fresh = run(model, way, std::slice::from_ref(&sequence), &pieces(LENGTH, 64));
         bits == fresh[0][kept * model.vocabulary()..]
     })
 }
@@ -135,7 +181,9 @@ fn forgets(model: &Arc<Model>, table: Table<f32>) -> bool {
 fn a_truncated_cache_remembers_nothing_of_what_was_cut() {
     let model = model("tiny-gemma3", "Q8_0");
     let sound = Way::reference().table;
-    assert!(forgets(&model, sound));
+    assert!(forgets(&model, sound, KvType::F16));
+    assert!(forgets(&model, sound, KvType::Q8_0));
+    assert!(forgets(&model, Table::single(Isa::native(), Numerics::V1), KvType::Q8_0));
     // The control: attention that looks one position too far, at what a reused page still holds.
     let too_far = Table {
         attend: |page, how, heads| {
@@ -148,7 +196,9 @@ fn a_truncated_cache_remembers_nothing_of_what_was_cut() {
         },
         ..sound
     };
-    assert!(!forgets(&model, too_far), "old data in a reused page must show");
+    for kv in [KvType::F16, KvType::Q8_0] {
+        assert!(!forgets(&model, too_far, kv), "old data in a reused page must show");
+    }
 }
 
 #[test]
@@ -187,13 +237,15 @@ proptest! {
         schedule in schedules([40, 61, 23]),
         threads in 1usize..5,
         isa in prop::sample::select(Isa::supported().collect::<Vec<_>>()),
+        kv in prop::sample::select(vec![KvType::F16, KvType::Q8_0]),
     ) {
         let (shape, quant) = MODELS[which];
         let model = model(shape, quant);
         let sequences = [40, 61, 23].map(|len| tokens(&model, len, len as u64)).to_vec();
-        let together = run(&model, Way::on(isa, threads), &sequences, &schedule);
+        let together = run(&model, Way { kv, ..Way::on(isa, threads) }, &sequences, &schedule);
         for (sequence, bits) in sequences.iter().zip(together) {
-            prop_assert!(bits == alone(&model, sequence), "{} {} {} threads {}", shape, quant, threads, isa);
+            let wanted = alone_with(kv, &model, sequence);
+            prop_assert!(bits == wanted, "{} {} {} threads {} {}", shape, quant, threads, isa, kv.name());
         }
     }
 }

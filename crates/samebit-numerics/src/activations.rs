@@ -134,7 +134,7 @@ pub fn quantize_chunk(x: &[f32], high: &mut [i16], low: &mut [i16]) -> Option<f3
 
 /// To the nearest integer, ties to even, for |x| < 2²².
 #[inline(always)]
-fn round_to_i32(x: f32) -> i32 {
+pub(crate) fn round_to_i32(x: f32) -> i32 {
     // At 1.5·2²³ the unit in the last place is 1: the addition rounds, and the integer lies in the low bits.
     const MAGIC: f32 = 12_582_912.0;
     (x + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32

@@ -27,6 +27,7 @@ pub(crate) fn contents<R: Real>(
                 let (key, value) = match page {
                     PageOf::Full { keys, values } => (keys[of_key].to_f32(), values[of_value].to_f32()),
                     PageOf::Half { keys, values } => (f16_to_f32(keys[of_key]), f16_to_f32(values[of_value])),
+                    PageOf::Q8(page) => (page.key(dim, at, element), page.value(at, element)),
                 };
                 let to = (position * heads + head) * dim + element;
                 (keys[to], values[to]) = (key, value);

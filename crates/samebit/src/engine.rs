@@ -14,19 +14,8 @@ use std::collections::BTreeSet;
 /// What the flags ask for; no speculation.
 pub(crate) fn options(args: &ComputeArgs) -> Result<EngineOptions, Failure> {
     Ok(EngineOptions {
-        numerics: match args.numerics {
-            NumericsArg::V1 => Numerics::V1,
-            NumericsArg::F32 => Numerics::F32,
-            NumericsArg::F64 => Numerics::F64,
-            NumericsArg::A8 => Numerics::A8,
-        },
-        kv: match (args.kv, args.numerics) {
-            (Some(KvArg::F16), _) => KvType::F16,
-            (Some(KvArg::F32), _) => KvType::F32,
-            // What is asked about precision should not be answered by the cache's.
-            (None, NumericsArg::F32 | NumericsArg::F64) => KvType::F32,
-            (None, NumericsArg::V1 | NumericsArg::A8) => KvType::F16,
-        },
+        numerics: numerics(args.numerics),
+        kv: kv(args.numerics, args.kv)?,
         isa: isa(&args.isa)?,
         threads: threads(args.threads),
         ubatch: args.ubatch_size.min(args.batch_size),
@@ -34,6 +23,29 @@ pub(crate) fn options(args: &ComputeArgs) -> Result<EngineOptions, Failure> {
         context: args.ctx_size,
         speculation: 0,
     })
+}
+
+/// The precision mode.
+pub(crate) fn numerics(asked: NumericsArg) -> Numerics {
+    match asked {
+        NumericsArg::V1 => Numerics::V1,
+        NumericsArg::F32 => Numerics::F32,
+        NumericsArg::F64 => Numerics::F64,
+        NumericsArg::A8 => Numerics::A8,
+    }
+}
+
+/// The type of the cache.
+pub(crate) fn kv(numerics: NumericsArg, asked: Option<KvArg>) -> Result<KvType, Failure> {
+    match (asked, numerics) {
+        (Some(KvArg::F16 | KvArg::Q8_0), NumericsArg::F64) => {
+            Err(Failure::Usage("--numerics f64 has a cache in double precision: leave --kv out".to_owned()))
+        }
+        (Some(kv), _) => Ok(kv.kind()),
+        // What is asked about precision should not be answered by the cache's.
+        (None, NumericsArg::F32 | NumericsArg::F64) => Ok(KvType::F32),
+        (None, NumericsArg::V1 | NumericsArg::A8) => Ok(KvType::F16),
+    }
 }
 
 /// The instruction set of a name.

@@ -15,7 +15,7 @@ use samebit_numerics::ops::rope::Pairing;
 use samebit_numerics::ops::router::Router;
 
 /// The functions that are right.
-fn right() -> Table<f32> {
+pub(super) fn right() -> Table<f32> {
     Table::single(Isa::Reference, Numerics::V1)
 }
 

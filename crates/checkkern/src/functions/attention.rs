@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use samebit_kernels::{Grid, Heads, PageOf, Table};
+use samebit_kernels::{Grid, Heads, Isa, Numerics, OwnPage8, PageOf, Table};
 use samebit_numerics::half::f32_to_f16;
 use samebit_numerics::ops::attention::{Running, Scores};
+use samebit_numerics::ops::attention8::{BLOCK, INFINITE, blocks};
 use samebit_numerics::reduce::CHUNK;
 
 use super::{Input, Subject};
@@ -18,11 +19,23 @@ use crate::random::Random;
 const DIMS: [usize; 16] = [1, 3, 8, 15, 16, 17, 24, 32, 33, 48, 64, 80, 96, 128, 256, 320];
 
 pub(super) fn attend(subject: &Subject<'_>, random: &mut Random) -> Result<(), Failure> {
-    Case::new(random).check(subject, false)
+    Case::new(random).check(subject, Type::Full)
 }
 
 pub(super) fn attend_half(subject: &Subject<'_>, random: &mut Random) -> Result<(), Failure> {
-    Case::new(random).check(subject, true)
+    Case::new(random).check(subject, Type::Half)
+}
+
+pub(super) fn attend_bytes(subject: &Subject<'_>, random: &mut Random) -> Result<(), Failure> {
+    Case::new(random).check(subject, Type::Bytes)
+}
+
+/// How a page holds its numbers.
+#[derive(Clone, Copy)]
+enum Type {
+    Full,
+    Half,
+    Bytes,
 }
 
 /// Keys and values of one page, and which keys each row sees.
@@ -31,6 +44,7 @@ struct CasePage {
     values: Guarded<f32>,
     half_keys: Guarded<u16>,
     half_values: Guarded<u16>,
+    bytes: OwnPage8,
     visible: Vec<Range<usize>>,
 }
 
@@ -72,7 +86,7 @@ impl Case {
         }
     }
 
-    fn check(&self, subject: &Subject<'_>, half: bool) -> Result<(), Failure> {
+    fn check(&self, subject: &Subject<'_>, of: Type) -> Result<(), Failure> {
         let shape = || {
             let visible: Vec<_> = self.pages.iter().map(|page| &page.visible).collect();
             format!(
@@ -80,10 +94,10 @@ impl Case {
                 self.rows, self.group, self.dim, self.stride, self.how, self.sink, self.queries.fill, self.fill
             )
         };
-        subject.compare(shape, |table| self.run(table, subject, half))
+        subject.compare(shape, |table| self.run(table, subject, of))
     }
 
-    fn run(&self, table: &Table<f32>, subject: &Subject<'_>, half: bool) -> Outcome {
+    fn run(&self, table: &Table<f32>, subject: &Subject<'_>, of: Type) -> Outcome {
         let mut out = self.out.clone();
         let running = Mutex::new(vec![Running::default(); self.rows * self.group]);
         let width = self.group * self.dim;
@@ -103,7 +117,7 @@ impl Case {
                     running: &mut running,
                     out: &mut columns,
                 };
-                (table.attend)(page.of(half), self.how, &mut heads);
+                (table.attend)(page.of(of), self.how, &mut heads);
             });
         }
         let mut running = running.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -148,21 +162,81 @@ impl CasePage {
             values[key * dim..(key + 1) * dim].fill(f32::NAN);
         }
         let [half_keys, half_values] = [&keys, &values].map(|x| x.iter().map(|&x| finite_half(x)).collect::<Vec<_>>());
+        let bytes = bytes(&keys, &values, &visible, dim, random);
         Self {
             keys: Guarded::new(&keys, random),
             values: Guarded::new(&values, random),
             half_keys: Guarded::new(&half_keys, random),
             half_values: Guarded::new(&half_values, random),
+            bytes,
             visible,
         }
     }
 
-    fn of(&self, half: bool) -> PageOf<'_, f32> {
-        match half {
-            true => PageOf::Half { keys: self.half_keys.get(), values: self.half_values.get() },
-            false => PageOf::Full { keys: self.keys.get(), values: self.values.get() },
+    fn of(&self, of: Type) -> PageOf<'_, f32> {
+        match of {
+            Type::Full => PageOf::Full { keys: self.keys.get(), values: self.values.get() },
+            Type::Half => PageOf::Half { keys: self.half_keys.get(), values: self.half_values.get() },
+            Type::Bytes => PageOf::Q8(self.bytes.page()),
         }
     }
+}
+
+/// The page as bytes: as the cache makes them; all alike; at their limits; under any scales.
+fn bytes(keys: &[f32], values: &[f32], visible: &[Range<usize>], dim: usize, random: &mut Random) -> OwnPage8 {
+    let (extreme, kind) = (random.pick(&[-127, 127, 0, 1]), random.below(6));
+    let quantize8 = Table::single(Isa::Reference, Numerics::V1).quantize8;
+    let mut page = OwnPage8::new(dim);
+    for at in 0..CHUNK {
+        let mut rows = [(); 2].map(|()| (vec![0i8; dim], vec![0u16; blocks(dim)]));
+        let key: Vec<f32> = keys.iter().skip(at).step_by(CHUNK).copied().collect();
+        for ((q, d), floats) in rows.iter_mut().zip([&key[..], &values[at * dim..(at + 1) * dim]]) {
+            quantize8(floats, q, d);
+            match kind {
+                0 => q.fill(extreme),
+                1 => q.iter_mut().for_each(|q| *q = if random.once_in(2) { 127 } else { -127 }),
+                _ => {}
+            }
+            // A cache refuses what is not finite; most scales here are of numbers that binary16 would hold, some are not.
+            for d in d.iter_mut().filter(|d| **d == INFINITE || kind == 2) {
+                *d = random.pick(&[0, 1, 2, 0x03ff, 0x0400, 0x3c00, 0x7bff]);
+            }
+            if !visible.iter().any(|visible| visible.contains(&at)) {
+                d.fill(0x7e00);
+            }
+        }
+        page.write_key(at, &rows[0].0, &rows[0].1);
+        page.write_value(at, &rows[1].0, &rows[1].1);
+    }
+    page
+}
+
+/// Bytes and scales of one head, of lengths that fill no block too.
+pub(super) fn quantize8(subject: &Subject<'_>, random: &mut Random) -> Result<(), Failure> {
+    let dim = random.pick(&DIMS);
+    let mut input = Input::new(random, dim);
+    for block in input.buffer.get_mut().chunks_mut(BLOCK) {
+        match random.below(8) {
+            // A scale of 1, so that halves are ties.
+            0 => {
+                block.iter_mut().for_each(|x| *x = random.below(254) as f32 - 127.0 + 0.5);
+                block[0] = 127.0;
+            }
+            // Around the scales that binary16 does not hold, or as zero, or one unit.
+            1 => block.iter_mut().for_each(|x| *x = random.pick(&[65519.0, 65520.0, -65504.0]) * 127.0),
+            2 => block.iter_mut().for_each(|x| *x = (random.below(800) as f32 - 400.0) * 2.980_232_2e-8),
+            3 if random.once_in(4) => block[0] = random.pick(&[f32::NAN, f32::INFINITY]),
+            _ => {}
+        }
+    }
+    let shape = || format!("{dim} elements {}", input.fill);
+    subject.compare(shape, |table| {
+        let (mut q, mut d) = (vec![99; dim], vec![99; blocks(dim)]);
+        (table.quantize8)(input.get(), &mut q, &mut d);
+        Outcome::default()
+            .bits("bytes", q.into_iter().map(|q| u64::from(q.cast_unsigned())))
+            .bits("scales", d.into_iter().map(u64::from))
+    })
 }
 
 /// Keys that a row sees: all, one, none, or some.

@@ -42,7 +42,7 @@ const fn always(name: &'static str, check: fn(&Subject<'_>, &mut Random) -> Resu
 }
 
 /// All of them.
-pub(crate) const ALL: [Function; 20] = [
+pub(crate) const ALL: [Function; 22] = [
     always("rms_norm", norms::rms_norm),
     always("layer_norm", norms::layer_norm),
     always("softmax", norms::softmax),
@@ -61,6 +61,8 @@ pub(crate) const ALL: [Function; 20] = [
     Function { name: "product", check: products::product, is_in: |table| table.fast.is_some() },
     always("attend", attention::attend),
     always("attend_half", attention::attend_half),
+    always("attend_bytes", attention::attend_bytes),
+    always("quantize8", attention::quantize8),
     always("merge", attention::merge),
     always("finish", attention::finish),
 ];

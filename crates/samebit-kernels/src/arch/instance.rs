@@ -34,6 +34,8 @@ macro_rules! instance {
             crate::arch::instance::op! { $features rotate(head: &mut [f32], pairing: Pairing, cos: Scalars<'_>, sin: Scalars<'_>) -> ();
                 rope::rotate::<S>(head, pairing, cos, sin) }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
+                attend_v1::<$float>(page, how, heads) }
+            crate::arch::instance::op! { $features attend_floats(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
                 attend_each::<S>(page, how, heads, |x| x) }
             crate::arch::instance::op! { $features merge(chunk: Running<f32>, partial: Scalars<'_>, running: &mut Running<f32>, out: &mut [f32]) -> ();
                 attention::merge::<S>(chunk, partial, running, out) }
@@ -55,18 +57,22 @@ macro_rules! instance {
             crate::arch::instance::op! { $features widen(from: &[u16], to: &mut [f32]) -> (); widen_all(from, to, |x| x) }
             crate::arch::instance::op! { $features narrow(from: Scalars<'_>, to: &mut [u16]) -> ();
                 for (t, &f) in to.iter_mut().zip(from) { *t = f32_to_f16(f); } }
+            crate::arch::instance::op! { $features quantize8(from: Scalars<'_>, q: &mut [i8], d: &mut [u16]) -> ();
+                attention8::quantize(from, q, d) }
 
             /// The table of a binary32 mode.
             pub(super) fn table(isa: Isa, mode: Numerics) -> Table<f32> {
                 let v1 = Table {
                     isa, prepare, matmul, rms_norm, layer_norm, rotate, attend, merge, finish, softmax, route, gated, soft_cap,
-                    add, add_bias, add_weighted, scale, widen, narrow, fast: None,
+                    add, add_bias, add_weighted, scale, widen, narrow, quantize8, fast: None,
                 };
                 match mode {
                     Numerics::A8 => Table {
-                        prepare: prepare_a8, matmul: matmul_eight_bit, gated: gated_by_half_table, ..v1
+                        prepare: prepare_a8, matmul: matmul_eight_bit, gated: gated_by_half_table, attend: attend_floats, ..v1
                     },
-                    Numerics::F32 => Table { prepare: prepare_float, matmul: matmul_dequantized, ..v1 },
+                    Numerics::F32 => Table {
+                        prepare: prepare_float, matmul: matmul_dequantized, attend: attend_floats, ..v1
+                    },
                     Numerics::V1 | Numerics::F64 => v1,
                 }
             }
@@ -108,7 +114,7 @@ macro_rules! fast {
             crate::arch::instance::op! { $features words(x: &[f32], out: &mut QuantizedChunk<WordPlanes>) -> bool;
                 quantize(x, out).is_some() }
             crate::arch::instance::op! { $features attend(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) -> ();
-                attention::attend(vector(), page, how, heads) }
+                attention::attend::<$vector, <$vector as Unit>::Integers, $groups, $vectors>(vector(), page, how, heads) }
 
             /// The product of whichever shape the format has.
             fn product(call: Call<'_, '_>) -> bool {

@@ -16,7 +16,8 @@ use samebit_numerics::half::{f16_to_f32, f32_to_f16};
 use samebit_numerics::ops::attention::{Page, Scores};
 use samebit_numerics::ops::matmul::{Matrix, matmul_float, matmul_quantized};
 use samebit_numerics::ops::study::{self, matmul_a8, round_to_weights};
-use samebit_numerics::ops::{attention, elementwise, norm, rope, router, softmax};
+use samebit_numerics::ops::{attention, attention8, elementwise, norm, rope, router, softmax};
+use samebit_numerics::reduce::CHUNK;
 
 use crate::Isa;
 use crate::table::{Activations, Heads, Numerics, PageOf, Table, check_finite};
@@ -133,6 +134,21 @@ fn a8<F: Float32>(w: &Matrix<'_>, rows: Range<usize>, x: &Activations<f32>, out:
     }
 }
 
+/// v1: pages of bytes by integers, others by floats.
+#[inline(always)]
+fn attend_v1<F: Float32>(page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) {
+    let PageOf::Q8(page) = page else {
+        return attend_each::<Single<F>>(page, how, heads, |x| x);
+    };
+    let rows = page.rows(heads.dim);
+    for index in 0..heads.count() {
+        let (query, visible) = (heads.query(index), heads.visible(index));
+        let mut running = *heads.running(index);
+        attention8::attend::<F>(query, rows.page(), visible, how, &mut running, heads.out(index));
+        *heads.running(index) = running;
+    }
+}
+
 /// Each head on its own, over a page in the pass's precision.
 #[inline(always)]
 fn attend_each<A: Arith>(
@@ -149,6 +165,12 @@ fn attend_each<A: Arith>(
                 buffer.resize(halves.len(), A::ZERO);
                 widen_all(halves, buffer, convert);
             }
+            Page { keys: &buffers[0], values: &buffers[1] }
+        }
+        PageOf::Q8(page) => {
+            let dim = heads.dim;
+            buffers[0].extend((0..dim * CHUNK).map(|i| convert(page.key(dim, i % CHUNK, i / CHUNK))));
+            buffers[1].extend((0..dim * CHUNK).map(|i| convert(page.value(i / dim, i % dim))));
             Page { keys: &buffers[0], values: &buffers[1] }
         }
     };
@@ -193,6 +215,10 @@ pub(crate) fn double_table() -> Table<f64> {
             for (t, &f) in to.iter_mut().zip(from) {
                 *t = f32_to_f16(D::to_f32(f));
             }
+        },
+        quantize8: |from, q, d| {
+            let singles: Vec<f32> = from.iter().map(|&x| D::to_f32(x)).collect();
+            attention8::quantize(&singles, q, d);
         },
         fast: None,
     }

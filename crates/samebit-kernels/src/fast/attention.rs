@@ -14,46 +14,86 @@ use samebit_numerics::ops::elementwise;
 use samebit_numerics::reduce::CHUNK;
 
 use super::FREE_ORDER;
+use super::attention8::Bytes;
 use super::chains::{Lanes, chains};
+use super::integers::Integers;
 use crate::table::{Heads, PageOf};
 use crate::vector::Vector;
 
-/// Queries that are done together.
-const TOGETHER: usize = 6;
 /// Vectors of keys, or of a value's elements, that are done together.
 const WIDE: usize = 2;
 
-/// One page for all `heads`, merged into what they have.
+/// A page of some type: what differs between them.
+pub(super) trait Page<V: Vector> {
+    /// Whether six queries are done together where there are so many, or three.
+    const SIX: bool;
+
+    /// Dot products of queries and the keys in a range at least; whether each query is finite, where that shows in nothing
+    /// else.
+    fn scores<const T: usize>(
+        &self,
+        v: V,
+        queries: [&[f32]; T],
+        range: Range<usize>,
+        out: &mut [[f32; CHUNK]; T],
+    ) -> [bool; T];
+
+    /// Weighted values of all queries, merged into what they have. A chunk is its maximum and denominator; weights of
+    /// what a query does not see may be anything.
+    fn weigh<const T: usize>(
+        &self,
+        v: V,
+        weights: &mut [[f32; CHUNK]; T],
+        visible: &[Range<usize>; T],
+        chunk: &[(f32, f32); T],
+        heads: &mut Heads<'_, '_, f32>,
+        first: usize,
+    );
+}
+
+/// A page of floats, element by element and position by position.
+struct Floats<'a, B: Lanes> {
+    keys: &'a [B::Raw],
+    values: &'a [B::Raw],
+}
+
+/// One page for all `heads`, merged into what they have. Pages of bytes are met by `I`, `G` groups of lanes (`VECS` vectors)
+/// at a time.
 #[inline(always)]
-pub(crate) fn attend<V: Vector>(v: V, page: PageOf<'_, f32>, how: Scores, heads: &mut Heads<'_, '_, f32>) {
+pub(crate) fn attend<V: Vector, I: Integers<Vector = V>, const G: usize, const VECS: usize>(
+    v: V,
+    page: PageOf<'_, f32>,
+    how: Scores,
+    heads: &mut Heads<'_, '_, f32>,
+) {
     match page {
-        PageOf::Full { keys, values } => over::<V, f32>(v, keys, values, how, heads),
-        PageOf::Half { keys, values } => over::<V, u16>(v, keys, values, how, heads),
+        PageOf::Full { keys, values } => over(v, &Floats::<f32> { keys, values }, how, heads),
+        PageOf::Half { keys, values } => over(v, &Floats::<u16> { keys, values }, how, heads),
+        PageOf::Q8(page) => over(v, &Bytes::<I, G, VECS>::new(page), how, heads),
     }
 }
 
 #[inline(always)]
-fn over<V: Vector, B: Lanes>(v: V, keys: &[B::Raw], values: &[B::Raw], how: Scores, heads: &mut Heads<'_, '_, f32>) {
+fn over<V: Vector, P: Page<V>>(v: V, page: &P, how: Scores, heads: &mut Heads<'_, '_, f32>) {
     let mut first = 0;
-    while heads.count() - first >= TOGETHER {
-        tile::<V, B, TOGETHER>(v, keys, values, how, heads, first);
-        first += TOGETHER;
+    while P::SIX && heads.count() - first >= 6 {
+        tile::<V, P, 6>(v, page, how, heads, first);
+        first += 6;
     }
     while heads.count() - first >= 3 {
-        tile::<V, B, 3>(v, keys, values, how, heads, first);
+        tile::<V, P, 3>(v, page, how, heads, first);
         first += 3;
     }
     while first < heads.count() {
-        tile::<V, B, 1>(v, keys, values, how, heads, first);
+        tile::<V, P, 1>(v, page, how, heads, first);
         first += 1;
     }
 }
 
 #[inline(always)]
-fn tile<V: Vector, B: Lanes, const T: usize>(
+fn tile<V: Vector, P: Page<V>, const T: usize>(
     v: V,
-    keys: &[B::Raw],
-    values: &[B::Raw],
+    page: &P,
     how: Scores,
     heads: &mut Heads<'_, '_, f32>,
     first: usize,
@@ -72,18 +112,47 @@ fn tile<V: Vector, B: Lanes, const T: usize>(
         return;
     }
     let mut weights = [[0.0f32; CHUNK]; T];
-    scores::<V, B, T>(v, queries, keys, from..to, &mut weights);
+    let sound = page.scores::<T>(v, queries, from..to, &mut weights);
     let mut chunk = [(0.0f32, 0.0f32); T];
     for (i, weights) in weights.iter_mut().enumerate() {
         let weights = &mut weights[visible[i].clone()];
         if !weights.is_empty() {
             let (max, finite) = exponentials::<V>(weights, how);
             chunk[i].0 = max;
-            heads.running(first + i).overflowed |= !finite;
+            heads.running(first + i).overflowed |= !finite | !sound[i];
         }
     }
     denominators::<T>(&weights, &visible, &mut chunk);
-    weigh::<V, B, T>(v, &weights, &visible, values, &chunk, heads, first);
+    page.weigh::<T>(v, &mut weights, &visible, &chunk, heads, first);
+}
+
+impl<V: Vector, B: Lanes> Page<V> for Floats<'_, B> {
+    const SIX: bool = true;
+
+    #[inline(always)]
+    fn scores<const T: usize>(
+        &self,
+        v: V,
+        queries: [&[f32]; T],
+        range: Range<usize>,
+        out: &mut [[f32; CHUNK]; T],
+    ) -> [bool; T] {
+        scores::<V, B, T>(v, queries, self.keys, range, out);
+        [true; T]
+    }
+
+    #[inline(always)]
+    fn weigh<const T: usize>(
+        &self,
+        v: V,
+        weights: &mut [[f32; CHUNK]; T],
+        visible: &[Range<usize>; T],
+        chunk: &[(f32, f32); T],
+        heads: &mut Heads<'_, '_, f32>,
+        first: usize,
+    ) {
+        weigh::<V, B, T>(v, weights, visible, self.values, chunk, heads, first);
+    }
 }
 
 /// Dot products of queries and keys, chunk-256 over the head's elements; lanes run over the keys.
@@ -203,11 +272,8 @@ fn weigh<V: Vector, B: Lanes, const T: usize>(
     heads: &mut Heads<'_, '_, f32>,
     first: usize,
 ) {
-    let dim = heads.query(first).len();
-    let mut merges = [Merge::Keep; T];
-    for i in 0..T {
-        merges[i] = merge::<V>(heads.running(first + i), &visible[i], chunk[i]);
-    }
+    let dim = heads.dim;
+    let merges = merges::<V, T>(visible, chunk, heads, first);
     let step = WIDE * V::LANES;
     let mut at = 0;
     while dim - at >= step {
@@ -231,9 +297,24 @@ fn weigh<V: Vector, B: Lanes, const T: usize>(
     }
 }
 
+/// Merges maxima and denominators of all queries.
+#[inline(always)]
+pub(super) fn merges<V: Vector, const T: usize>(
+    visible: &[Range<usize>; T],
+    chunk: &[(f32, f32); T],
+    heads: &mut Heads<'_, '_, f32>,
+    first: usize,
+) -> [Merge; T] {
+    let mut merges = [Merge::Keep; T];
+    for i in 0..T {
+        merges[i] = merge::<V>(heads.running(first + i), &visible[i], chunk[i]);
+    }
+    merges
+}
+
 /// How a chunk's weighted values join what came before.
 #[derive(Clone, Copy)]
-enum Merge {
+pub(super) enum Merge {
     /// Nothing was seen.
     Keep,
     /// The first that was seen.
@@ -243,12 +324,26 @@ enum Merge {
 }
 
 impl Merge {
+    /// One element.
     #[inline(always)]
-    fn apply<V: Vector>(self, partial: f32, out: f32) -> f32 {
+    pub(super) fn apply<V: Vector>(self, partial: f32, out: f32) -> f32 {
         match self {
             Self::Keep => out,
             Self::Take => partial,
             Self::Scale { old, new } => Single::<V::Scalar>::fma(partial, new, out * old),
+        }
+    }
+
+    /// The first elements of `out`, a vector of them.
+    #[inline(always)]
+    pub(super) fn store<V: Vector>(self, v: V, partial: V::F, out: &mut [f32]) {
+        match self {
+            Self::Keep => {}
+            Self::Take => v.store(partial, out),
+            Self::Scale { old, new } => {
+                let kept = v.mul(v.load(out), v.splat(old));
+                v.store(v.fma(partial, v.splat(new), kept), out);
+            }
         }
     }
 }
@@ -302,15 +397,7 @@ fn strip<V: Vector, B: Lanes, const VECS: usize, const T: usize>(
         alone::<V, B, VECS>(v, &weights[i], keys, values, dim, &mut sums[i]);
         let out = &mut heads.out(first + i)[at..];
         for (part, &sum) in sums[i].iter().enumerate() {
-            let out = &mut out[part * V::LANES..];
-            match merges[i] {
-                Merge::Keep => {}
-                Merge::Take => v.store(sum, out),
-                Merge::Scale { old, new } => {
-                    let kept = v.mul(v.load(out), v.splat(old));
-                    v.store(v.fma(sum, v.splat(new), kept), out);
-                }
-            }
+            merges[i].store(v, sum, &mut out[part * V::LANES..]);
         }
     }
 }

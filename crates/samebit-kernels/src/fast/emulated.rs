@@ -9,6 +9,7 @@ use samebit_numerics::half::f16_to_f32;
 use super::dot::{Chunk, PlaneSums};
 use super::pairs::plane_by_pairs;
 use super::tile::Tile;
+use crate::page8::Quads;
 use crate::vector::{ByteDot, GROUP, Line, MatrixDot, SmallDot, Vector, WordDot};
 
 /// What a unit computes wrongly.
@@ -143,6 +144,10 @@ macro_rules! lanes {
             })
         }
         #[inline(never)]
+        fn load_quads(self, x: &Quads, part: usize) -> Self::I {
+            core::array::from_fn(|i| i32::from_ne_bytes(x.0[part * $l + i].map(i8::cast_unsigned)))
+        }
+        #[inline(never)]
         fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> Self::I {
             core::array::from_fn(|i| of_words([x[2 * (part * $l + i)], x[2 * (part * $l + i) + 1]]))
         }
@@ -186,6 +191,10 @@ impl<const L: usize, const SIGNED: bool, const R: usize> ByteDot for Emulated<L,
     const DEAR_PRODUCTS: bool = !SIGNED;
 
     #[inline(never)]
+    fn lift(self, x: [i32; L]) -> [i32; L] {
+        x.map(|x| if SIGNED { x } else { i32::from_ne_bytes(bytes(x).map(|x| x.wrapping_add(128))) })
+    }
+    #[inline(never)]
     fn dot_bytes(self, acc: [i32; L], w: [i32; L], x: [i32; L]) -> [i32; L] {
         core::array::from_fn(|i| dot_bytes(acc[i], w[i], x[i], SIGNED, self.0))
     }
@@ -201,6 +210,13 @@ impl<const L: usize, const SIGNED: bool, const R: usize> WordDot for Emulated<L,
     #[inline(never)]
     fn widen_bytes(self, x: [i32; L]) -> [[i32; L]; 2] {
         let pair = |first: usize| x.map(|x| of_words([bytes(x)[first], bytes(x)[first + 2]].map(i16::from)));
+        [pair(0), pair(1)]
+    }
+    #[inline(never)]
+    fn widen_signed(self, x: [i32; L]) -> [[i32; L]; 2] {
+        let pair = |first: usize| {
+            x.map(|x| of_words([bytes(x)[first], bytes(x)[first + 2]].map(|byte| i16::from(byte.cast_signed()))))
+        };
         [pair(0), pair(1)]
     }
     #[inline(never)]
@@ -247,6 +263,10 @@ impl<const L: usize, const SIGNED: bool, const R: usize> SmallDot for Emulated<L
 impl ByteDot for EmulatedMatrix {
     const SIGNED: bool = true;
 
+    #[inline(never)]
+    fn lift(self, x: [i32; 4]) -> [i32; 4] {
+        x
+    }
     #[inline(never)]
     fn dot_bytes(self, acc: [i32; 4], w: [i32; 4], x: [i32; 4]) -> [i32; 4] {
         core::array::from_fn(|i| dot_bytes(acc[i], w[i], x[i], true, self.0))

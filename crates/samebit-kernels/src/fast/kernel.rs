@@ -10,6 +10,7 @@ use super::MANY;
 use super::activations::{BytePlanes, Planes, QuantizedChunk};
 use super::dot::{self, Outputs, PlaneSums};
 use super::dot256::square;
+use super::integers::Integers;
 use super::tile::{SHAPES, Shape, Tile};
 use crate::table::Activations;
 use crate::vector::Vector;
@@ -53,6 +54,8 @@ pub(crate) trait Unit: Vector {
     type Blocks256: Kernel<Vector = Self>;
     /// For the one whose quants are a table's bytes.
     type Table256: Kernel<Vector = Self>;
+    /// For pages of bytes.
+    type Integers: Integers<Vector = Self>;
 }
 
 /// Which integers of activations.

@@ -7,12 +7,16 @@
 
 pub(crate) mod activations;
 pub(crate) mod attention;
+mod attention8;
+#[cfg(test)]
+mod attention_tests;
 pub(crate) mod chains;
 pub(crate) mod dot;
 pub(crate) mod dot256;
 #[cfg(test)]
 mod emulated;
 pub(crate) mod floats;
+pub(crate) mod integers;
 pub(crate) mod kernel;
 #[cfg(any(test, target_arch = "aarch64"))]
 pub(crate) mod pairs;

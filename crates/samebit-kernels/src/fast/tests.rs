@@ -2,7 +2,6 @@
 //! integers at their limits. And with vectors that compute wrongly, which must be found.
 
 use samebit_numerics::blocks::{Family, Format};
-use samebit_numerics::ops::attention::{Running, Scores};
 use samebit_numerics::ops::matmul::Matrix;
 use samebit_numerics::reduce::{CHUNK, chunks};
 
@@ -15,15 +14,15 @@ use super::unpack::unpack;
 use super::words::ByWords;
 use crate::packed::{PackedMatrix, pack, packed_bytes};
 use crate::pool::Grid;
-use crate::table::{Activations, Heads, Numerics, PageOf, Table, Unpack};
+use crate::table::{Activations, Numerics, Table, Unpack};
 use crate::vector::Vector;
 use crate::{Isa, Pool};
 
 /// xorshift64.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -31,7 +30,7 @@ impl Random {
     }
 
     /// Between −8 and 8.
-    fn float(&mut self) -> f32 {
+    pub(super) fn float(&mut self) -> f32 {
         (self.next() >> 40) as f32 / 1_048_576.0 - 8.0
     }
 }
@@ -122,7 +121,7 @@ fn packed<'a>(matrix: &Matrix<'_>, bytes: &'a mut Vec<u8>) -> PackedMatrix<'a> {
     PackedMatrix { format, rows, cols, bytes }
 }
 
-fn differing(a: &[f32], b: &[f32]) -> usize {
+pub(super) fn differing(a: &[f32], b: &[f32]) -> usize {
     a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits()).count()
 }
 
@@ -311,59 +310,6 @@ fn float_kernels_equal_the_reference() {
     assert_eq!(wrong_floats::<_, 1, 2, 8>(Emulated::<8, false, 16>(Flaw::None)), NOTHING);
     assert_eq!(wrong_floats::<_, 1, 4, 16>(Emulated::<4, false, 32>(Flaw::None)), NOTHING);
     assert_ne!(wrong_floats::<_, 1, 2, 8>(Emulated::<8, false, 16>(Flaw::RoundsTwice)), NOTHING);
-}
-
-/// Two pages for all heads of some rows, by vectors and by the reference: maxima, denominators and values.
-#[inline(never)]
-fn wrong_attention<V: Vector>(v: V) -> usize {
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
-    let table = Table::single(Isa::Reference, Numerics::V1);
-    let mut wrong = 0;
-    for (dim, group, seen) in
-        [(64, 3, [0..256, 100..256, 7..8]), (80, 2, [0..1, 3..3, 0..255]), (13, 7, [5..9, 6..10, 9..20])]
-    {
-        let mut floats = |count: usize| (0..count).map(|_| random.float()).collect::<Vec<_>>();
-        let queries = floats(3 * group * dim);
-        for how in [Scores { scale: 0.11, soft_cap: None }, Scores { scale: 0.05, soft_cap: Some(30.0) }] {
-            let mut states = [(); 2].map(|()| (vec![Running::default(); 3 * group], vec![0.0f32; 3 * group * dim]));
-            for _ in 0..2 {
-                let (keys, values) = (floats(dim * CHUNK), floats(dim * CHUNK));
-                let mut halves = [vec![0; dim * CHUNK], vec![0; dim * CHUNK]];
-                (table.narrow)(&keys, &mut halves[0]);
-                (table.narrow)(&values, &mut halves[1]);
-                let pages = [
-                    PageOf::Full { keys: &keys, values: &values },
-                    PageOf::Half { keys: &halves[0], values: &halves[1] },
-                ];
-                for page in pages {
-                    for (fast, (running, out)) in [true, false].into_iter().zip(&mut states) {
-                        let mut grid = Grid::new(out, group * dim);
-                        let out = &mut grid.all();
-                        let mut heads =
-                            Heads { queries: &queries, stride: group * dim, group, dim, visible: &seen, running, out };
-                        if fast {
-                            super::attention::attend(v, page, how, &mut heads);
-                        } else {
-                            (table.attend)(page, how, &mut heads);
-                        }
-                    }
-                }
-            }
-            let [(fast, out), (slow, expected)] = &states;
-            wrong += differing(out, expected);
-            let numbers = |r: &Running<f32>| (r.max.map(f32::to_bits), r.denominator.to_bits(), r.overflowed);
-            wrong += fast.iter().zip(slow).filter(|(a, b)| numbers(a) != numbers(b)).count();
-        }
-    }
-    wrong
-}
-
-#[test]
-fn attention_equals_the_reference() {
-    assert_eq!(wrong_attention(Emulated::<16, false, 32>(Flaw::None)), 0);
-    assert_eq!(wrong_attention(Emulated::<8, false, 16>(Flaw::None)), 0);
-    assert_eq!(wrong_attention(Emulated::<4, false, 32>(Flaw::None)), 0);
-    assert_ne!(wrong_attention(Emulated::<8, false, 16>(Flaw::RoundsTwice)), 0);
 }
 
 /// The same rows and fills through the tables of this machine's own instruction sets.

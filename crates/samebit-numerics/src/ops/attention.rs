@@ -57,7 +57,25 @@ pub fn attend<A: Arith>(
     }
     let mut weights = [A::ZERO; CHUNK];
     let weights = &mut weights[visible.clone()];
-    running.overflowed |= !scores::<A>(query, page.keys, visible.clone(), how, weights);
+    products::<A>(query, page.keys, visible.clone(), weights);
+    let chunk = soften::<A>(weights, how);
+    if running.max.is_none() {
+        out.fill(A::ZERO);
+        weigh_values::<A>(weights, page.values, visible.start, out);
+        *running = Running { overflowed: running.overflowed | chunk.overflowed, ..chunk };
+        return;
+    }
+    // Longer heads exist nowhere; the loader bounds them.
+    let mut partial = [A::ZERO; MAX_HEAD_DIM];
+    let partial = &mut partial[..out.len()];
+    weigh_values::<A>(weights, page.values, visible.start, partial);
+    merge::<A>(chunk, partial, running, out);
+}
+
+/// From the dot products of a chunk's visible keys to their exponentials; what the chunk amounts to.
+#[inline(always)]
+pub(super) fn soften<A: Arith>(weights: &mut [A::R], how: Scores) -> Running<A::R> {
+    let finite = scores::<A>(weights, how);
     let max = weights.iter().skip(1).fold(weights[0], |m, &s| A::max(m, s));
     let mut denominator = A::ZERO;
     for weight in weights.iter_mut() {
@@ -66,18 +84,7 @@ pub fn attend<A: Arith>(
     for &weight in weights.iter() {
         denominator = A::add(denominator, weight);
     }
-    if running.max.is_none() {
-        out.fill(A::ZERO);
-        weigh_values::<A>(weights, page.values, visible.start, out);
-        (running.max, running.denominator) = (Some(max), denominator);
-        return;
-    }
-    // Longer heads exist nowhere; the loader bounds them.
-    let mut partial = [A::ZERO; MAX_HEAD_DIM];
-    let partial = &mut partial[..out.len()];
-    weigh_values::<A>(weights, page.values, visible.start, partial);
-    let chunk = Running { max: Some(max), denominator, overflowed: false };
-    merge::<A>(chunk, partial, running, out);
+    Running { max: Some(max), denominator, overflowed: !finite }
 }
 
 /// Merges what a later chunk amounts to, on its own, into what those before it do.
@@ -101,10 +108,9 @@ pub fn merge<A: Arith>(chunk: Running<A::R>, partial: &[A::R], running: &mut Run
 /// Longest head that attention takes.
 pub const MAX_HEAD_DIM: usize = 1024;
 
-/// score[j] = (Σ chunk-256 of q·k) · scale, capped where asked; lanes run over the keys. Whether all were finite
-/// before the cap, which would hide an overflow.
+/// Σ chunk-256 of q·k; lanes run over the keys.
 #[inline(always)]
-fn scores<A: Arith>(query: &[A::R], keys: &[A::R], visible: Range<usize>, how: Scores, out: &mut [A::R]) -> bool {
+fn products<A: Arith>(query: &[A::R], keys: &[A::R], visible: Range<usize>, out: &mut [A::R]) {
     let mut partial = [A::ZERO; CHUNK];
     let partial = &mut partial[visible.clone()];
     out.fill(A::ZERO);
@@ -120,6 +126,12 @@ fn scores<A: Arith>(query: &[A::R], keys: &[A::R], visible: Range<usize>, how: S
             *o = A::add(*o, p);
         }
     }
+}
+
+/// score[j] = (dot product) · scale, capped where asked. Whether all were finite before the cap, which would hide an
+/// overflow.
+#[inline(always)]
+fn scores<A: Arith>(out: &mut [A::R], how: Scores) -> bool {
     let scale = A::from_f32(how.scale);
     for score in out.iter_mut() {
         *score = A::mul(*score, scale);

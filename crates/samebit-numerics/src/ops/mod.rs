@@ -4,6 +4,7 @@
 //! is the same text for binary32 and, for study, binary64.
 
 pub mod attention;
+pub mod attention8;
 pub mod elementwise;
 pub mod matmul;
 pub mod norm;

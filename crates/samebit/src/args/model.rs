@@ -2,6 +2,7 @@
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
+use samebit_model::KvType;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -68,6 +69,20 @@ pub(crate) enum NumericsArg {
 pub(crate) enum KvArg {
     F16,
     F32,
+    /// Bytes, in blocks of 32 with a scale; integer attention
+    #[value(name = "q8_0")]
+    Q8_0,
+}
+
+impl KvArg {
+    /// The type that is meant.
+    pub(crate) fn kind(self) -> KvType {
+        match self {
+            Self::F16 => KvType::F16,
+            Self::F32 => KvType::F32,
+            Self::Q8_0 => KvType::Q8_0,
+        }
+    }
 }
 
 impl NumericsArg {

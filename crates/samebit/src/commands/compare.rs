@@ -1,12 +1,12 @@
 //! `samebit compare`: the first operation in which two traces part.
 
-use crate::args::{CompareArgs, KvArg, ModelArgs, NumericsArg, Verbosity};
+use crate::args::{CompareArgs, ModelArgs, Verbosity};
 use crate::commands::trace::failure;
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
 use crate::{engine, model, output};
-use samebit_kernels::{Isa, Numerics};
-use samebit_model::{KvType, Model};
+use samebit_kernels::Isa;
+use samebit_model::Model;
 use samebit_trace::compare::{Options, Report, compare};
 use samebit_trace::report::{html, svg, terminal};
 use samebit_trace::{Filter, How, NameMap, Script, Trace, read, record};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CompareArgs, verbosity: Verbosity) -> Result<(), Failur
     if let Some(tokens) = &args.tokens {
         second.meta.tokens.clone_from(tokens);
     }
-    let how = how(args);
+    let how = how(args)?;
     let loaded = args.model.as_deref().map(|path| load(path, &second, verbosity)).transpose()?;
     let path = args.model.as_deref().unwrap_or(Path::new("model"));
     let first = match (first, &loaded) {
@@ -80,19 +80,10 @@ fn load(path: &Path, theirs: &Trace, verbosity: Verbosity) -> Result<Arc<Model>,
     Ok(Arc::new(Model::load(gguf).map_err(|error| Failure::at(path, error))?))
 }
 
-fn how(args: &CompareArgs) -> How {
-    let (numerics, own) = match args.numerics {
-        NumericsArg::V1 => (Numerics::V1, KvType::F16),
-        NumericsArg::A8 => (Numerics::A8, KvType::F16),
-        NumericsArg::F32 => (Numerics::F32, KvType::F32),
-        NumericsArg::F64 => (Numerics::F64, KvType::F32),
-    };
-    let kv = match args.kv {
-        None => own,
-        Some(KvArg::F16) => KvType::F16,
-        Some(KvArg::F32) => KvType::F32,
-    };
-    How { numerics, kv, isa: Isa::native(), threads: engine::threads(args.threads), context: 0 }
+fn how(args: &CompareArgs) -> Result<How, Failure> {
+    let kv = engine::kv(args.numerics, args.kv)?;
+    let numerics = engine::numerics(args.numerics);
+    Ok(How { numerics, kv, isa: Isa::native(), threads: engine::threads(args.threads), context: 0 })
 }
 
 /// Our own trace of their tokens.

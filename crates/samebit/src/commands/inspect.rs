@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::{model, output};
 use samebit_gguf::report::{self, Totals, TypeRow, escaped};
 use samebit_gguf::{Array, Gguf, Metadata, Value};
-use samebit_model::Config;
+use samebit_model::{Config, KvType};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Write;
@@ -23,6 +23,7 @@ struct Memory {
     /// Absent if the architecture is not one that samebit runs.
     kv_f16: Option<u64>,
     kv_f32: Option<u64>,
+    kv_q8_0: Option<u64>,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
@@ -44,11 +45,12 @@ fn memory(gguf: &Gguf, context: u64, weights: u64) -> Memory {
     let config = Config::from_metadata(gguf.metadata()).ok();
     let trained = config.as_ref().map_or(0, |config| config.context as u64);
     let context = if context == 0 { trained } else { context };
-    let cache = |bytes| {
-        let per_position = config.as_ref()?.cache_bytes_per_position(bytes) as u64;
+    let cache = |kind| {
+        let per_position = config.as_ref()?.cache_bytes_per_position(kind) as u64;
         per_position.checked_mul(context)
     };
-    Memory { context, weights, kv_f16: cache(2), kv_f32: cache(4) }
+    let [kv_f16, kv_f32, kv_q8_0] = [KvType::F16, KvType::F32, KvType::Q8_0].map(cache);
+    Memory { context, weights, kv_f16, kv_f32, kv_q8_0 }
 }
 
 fn architecture(gguf: &Gguf) -> String {
@@ -179,10 +181,11 @@ fn histogram_table(rows: &[TypeRow]) -> String {
 
 fn memory_table(memory: &Memory) -> String {
     let mut text = format!("\nmemory\n  weights                         {:>11}\n", bytes(memory.weights));
-    match (memory.kv_f16, memory.kv_f32) {
-        (Some(half), Some(single)) => {
+    match (memory.kv_f16, memory.kv_f32, memory.kv_q8_0) {
+        (Some(half), Some(single), Some(byte)) => {
             let _ = writeln!(text, "  cache F16, {:>8} positions    {:>11}", memory.context, bytes(half));
             let _ = writeln!(text, "  cache F32, {:>8} positions    {:>11}", memory.context, bytes(single));
+            let _ = writeln!(text, "  cache Q8_0, {:>7} positions    {:>11}", memory.context, bytes(byte));
         }
         _ => text.push_str("  cache: unknown, samebit does not run this architecture\n"),
     }

@@ -37,6 +37,8 @@ fn memory_is_reckoned_for_a_context() {
     // 2 (keys, values) · 2 layers · 1 head · 32 elements · 100 positions.
     let memory = &json(&["inspect", "-m", tiny(), "-c", "100", "--json"])["memory"];
     assert_eq!((&memory["kv_f16"], &memory["kv_f32"]), (&value!(2 * 12_800), &value!(4 * 12_800)));
+    // A block of 32 bytes and its scale.
+    assert_eq!(memory["kv_q8_0"], 2 * 2 * 34 * 100);
     let own = &json(&["inspect", "-m", tiny(), "--json"])["memory"];
     assert_eq!(own["context"], 1024);
 }

@@ -40,6 +40,11 @@ fn eight([[a, b, c, d], [e, f, g, h]]: [[i8; 4]; 2]) -> u64 {
 impl ByteDot for DotProd {
     const SIGNED: bool = true;
 
+    /// They are.
+    #[inline(always)]
+    fn lift(self, x: int32x4_t) -> int32x4_t {
+        x
+    }
     #[inline(always)]
     fn dot_bytes(self, acc: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
@@ -50,6 +55,11 @@ impl ByteDot for DotProd {
 impl ByteDot for I8mm {
     const SIGNED: bool = true;
 
+    /// They are.
+    #[inline(always)]
+    fn lift(self, x: int32x4_t) -> int32x4_t {
+        x
+    }
     #[inline(always)]
     fn dot_bytes(self, acc: int32x4_t, w: int32x4_t, x: int32x4_t) -> int32x4_t {
         // SAFETY: a value of the type exists only where the CPU has the instruction.

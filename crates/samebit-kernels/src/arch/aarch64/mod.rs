@@ -17,6 +17,7 @@ impl Unit for Neon {
     type Blocks32 = ByWords<Self>;
     type Blocks256 = BySmall<Self>;
     type Table256 = ByWords<Self>;
+    type Integers = ByWords<Self>;
 }
 
 impl PlaneSums for DotProd {}
@@ -25,6 +26,7 @@ impl Unit for DotProd {
     type Blocks32 = ByBytes<Self>;
     type Blocks256 = ByBytes<Self>;
     type Table256 = ByBytes<Self>;
+    type Integers = ByBytes<Self>;
 }
 
 impl PlaneSums for I8mm {
@@ -44,4 +46,5 @@ impl Unit for I8mm {
     type Blocks32 = ByBytes<Self>;
     type Blocks256 = ByBytes<Self>;
     type Table256 = ByBytes<Self>;
+    type Integers = ByBytes<Self>;
 }

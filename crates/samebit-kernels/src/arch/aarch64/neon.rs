@@ -5,6 +5,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use crate::arch::Fused;
+use crate::page8::Quads;
 use crate::vector::{GROUP, Line, SmallDot, Vector, WordDot};
 
 /// NEON.
@@ -151,6 +152,12 @@ macro_rules! four_lanes {
                 unsafe { vld1q_s32(w.as_ptr().cast()) }
             }
             #[inline(always)]
+            fn load_quads(self, x: &Quads, part: usize) -> int32x4_t {
+                let x = &x.0[part * 4..][..4];
+                // SAFETY: the slice has sixteen bytes.
+                unsafe { vld1q_s32(x.as_ptr().cast()) }
+            }
+            #[inline(always)]
             fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> int32x4_t {
                 let x = &x[part * 8..][..8];
                 // SAFETY: the slice has eight words.
@@ -202,6 +209,15 @@ impl WordDot for Neon {
             let words = vreinterpretq_u16_s32(x);
             let (even, odd) = (vandq_u16(words, vdupq_n_u16(255)), vshrq_n_u16::<8>(words));
             [vreinterpretq_s32_u16(even), vreinterpretq_s32_u16(odd)]
+        }
+    }
+    #[inline(always)]
+    fn widen_signed(self, x: int32x4_t) -> [int32x4_t; 2] {
+        // SAFETY: NEON is part of the target.
+        unsafe {
+            let words = vreinterpretq_s16_s32(x);
+            let (even, odd) = (vshrq_n_s16::<8>(vshlq_n_s16::<8>(words)), vshrq_n_s16::<8>(words));
+            [vreinterpretq_s32_s16(even), vreinterpretq_s32_s16(odd)]
         }
     }
     #[inline(always)]

@@ -11,4 +11,5 @@ impl Unit for Simd128 {
     type Blocks32 = ByWords<Self>;
     type Blocks256 = ByWords<Self>;
     type Table256 = ByWords<Self>;
+    type Integers = ByWords<Self>;
 }

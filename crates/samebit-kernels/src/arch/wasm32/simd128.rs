@@ -7,6 +7,7 @@ use core::arch::wasm32::*;
 
 use samebit_numerics::arith::Soft;
 
+use crate::page8::Quads;
 use crate::vector::{GROUP, Line, Vector, WordDot};
 
 /// simd128, without which this module is not compiled.
@@ -127,6 +128,12 @@ impl Vector for Simd128 {
         unsafe { v128_load(w.as_ptr().cast()) }
     }
     #[inline(always)]
+    fn load_quads(self, x: &Quads, part: usize) -> v128 {
+        let x = &x.0[part * 4..][..4];
+        // SAFETY: the slice has sixteen bytes.
+        unsafe { v128_load(x.as_ptr().cast()) }
+    }
+    #[inline(always)]
     fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> v128 {
         let x = &x[part * 8..][..8];
         // SAFETY: the slice has eight words.
@@ -162,6 +169,10 @@ impl WordDot for Simd128 {
     #[inline(always)]
     fn widen_bytes(self, x: v128) -> [v128; 2] {
         [v128_and(x, i16x8_splat(255)), u16x8_shr(x, 8)]
+    }
+    #[inline(always)]
+    fn widen_signed(self, x: v128) -> [v128; 2] {
+        [i16x8_shr(i16x8_shl(x, 8), 8), i16x8_shr(x, 8)]
     }
     #[inline(always)]
     fn sub_words(self, a: v128, b: v128) -> v128 {

@@ -4,6 +4,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
+use crate::page8::Quads;
 use crate::vector::{ByteDot, GROUP, Line, SmallDot, Vector, WordDot};
 
 /// AVX2, FMA and F16C.
@@ -120,6 +121,12 @@ macro_rules! eight_lanes {
                 unsafe { _mm256_loadu_si256(w.as_ptr().cast()) }
             }
             #[inline(always)]
+            fn load_quads(self, x: &Quads, part: usize) -> __m256i {
+                let x = &x.0[part * 8..][..8];
+                // SAFETY: see above; the slice has 32 bytes.
+                unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
+            }
+            #[inline(always)]
             fn load_words(self, x: &[i16; 2 * GROUP], part: usize) -> __m256i {
                 let x = &x[part * 16..][..16];
                 // SAFETY: see above.
@@ -158,6 +165,11 @@ impl ByteDot for AvxVnni {
     const DEAR_PRODUCTS: bool = true;
 
     #[inline(always)]
+    fn lift(self, x: __m256i) -> __m256i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { _mm256_xor_si256(x, _mm256_set1_epi8(-128)) }
+    }
+    #[inline(always)]
     fn dot_bytes(self, acc: __m256i, w: __m256i, x: __m256i) -> __m256i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
         unsafe { _mm256_dpbusd_avx_epi32(acc, w, x) }
@@ -175,6 +187,11 @@ impl WordDot for Avx2 {
     fn widen_bytes(self, x: __m256i) -> [__m256i; 2] {
         // SAFETY: a value of the type exists only where the CPU has the instructions.
         unsafe { [_mm256_and_si256(x, _mm256_set1_epi16(255)), _mm256_srli_epi16::<8>(x)] }
+    }
+    #[inline(always)]
+    fn widen_signed(self, x: __m256i) -> [__m256i; 2] {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(x)), _mm256_srai_epi16::<8>(x)] }
     }
     #[inline(always)]
     fn sub_words(self, a: __m256i, b: __m256i) -> __m256i {

@@ -5,6 +5,7 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 
 use crate::arch::Fused;
+use crate::page8::Quads;
 use crate::vector::{ByteDot, GROUP, Line, SmallDot, Vector, WordDot};
 
 /// AVX-512 F, BW, DQ and VL.
@@ -119,6 +120,11 @@ macro_rules! sixteen_lanes {
                 unsafe { _mm512_loadu_si512(w.as_ptr().cast()) }
             }
             #[inline(always)]
+            fn load_quads(self, x: &Quads, _: usize) -> __m512i {
+                // SAFETY: see above; quads have 64 bytes.
+                unsafe { _mm512_loadu_si512(x.0.as_ptr().cast()) }
+            }
+            #[inline(always)]
             fn load_words(self, x: &[i16; 2 * GROUP], _: usize) -> __m512i {
                 // SAFETY: see above.
                 unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
@@ -179,6 +185,11 @@ impl ByteDot for Avx512Vnni {
     const DEAR_PRODUCTS: bool = true;
 
     #[inline(always)]
+    fn lift(self, x: __m512i) -> __m512i {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { _mm512_xor_si512(x, _mm512_set1_epi8(-128)) }
+    }
+    #[inline(always)]
     fn dot_bytes(self, acc: __m512i, w: __m512i, x: __m512i) -> __m512i {
         // SAFETY: a value of the type exists only where the CPU has the instruction.
         unsafe { dpbusd(acc, w, x) }
@@ -195,6 +206,11 @@ impl WordDot for Avx512 {
     fn widen_bytes(self, x: __m512i) -> [__m512i; 2] {
         // SAFETY: a value of the type exists only where the CPU has the instructions.
         unsafe { [_mm512_and_si512(x, _mm512_set1_epi16(255)), _mm512_srli_epi16::<8>(x)] }
+    }
+    #[inline(always)]
+    fn widen_signed(self, x: __m512i) -> [__m512i; 2] {
+        // SAFETY: a value of the type exists only where the CPU has the instructions.
+        unsafe { [_mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(x)), _mm512_srai_epi16::<8>(x)] }
     }
     #[inline(always)]
     fn sub_words(self, a: __m512i, b: __m512i) -> __m512i {

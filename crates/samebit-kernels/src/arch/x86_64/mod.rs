@@ -15,6 +15,7 @@ impl Unit for Avx2 {
     type Blocks32 = ByWords<Self>;
     type Blocks256 = BySmall<Self>;
     type Table256 = ByWords<Self>;
+    type Integers = ByWords<Self>;
 }
 
 impl PlaneSums for AvxVnni {}
@@ -23,12 +24,14 @@ impl Unit for AvxVnni {
     type Blocks32 = ByBytes<Self>;
     type Blocks256 = ByBytes<Self>;
     type Table256 = ByBytes<Self>;
+    type Integers = ByBytes<Self>;
 }
 
 impl Unit for Avx512 {
     type Blocks32 = ByWords<Self>;
     type Blocks256 = BySmall<Self>;
     type Table256 = ByWords<Self>;
+    type Integers = ByWords<Self>;
 }
 
 impl PlaneSums for Avx512Vnni {}
@@ -37,4 +40,5 @@ impl Unit for Avx512Vnni {
     type Blocks32 = ByBytes<Self>;
     type Blocks256 = ByBytes<Self>;
     type Table256 = ByBytes<Self>;
+    type Integers = ByBytes<Self>;
 }
