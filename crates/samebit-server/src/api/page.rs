@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn every_file_of_the_page_is_served() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("page");
-        let names = std::fs::read_dir(folder).expect("the page's folder").map(|entry| entry.expect("an entry").file_name());
+        let names =
+            std::fs::read_dir(folder).expect("the page's folder").map(|entry| entry.expect("an entry").file_name());
         let shown = |name: &String| [".html", ".css", ".js", ".svg"].iter().any(|ending| name.ends_with(ending));
         let there: BTreeSet<String> = names.filter_map(|name| name.into_string().ok()).filter(shown).collect();
         let name = |path: &str| path.strip_prefix("/page/").unwrap_or("index.html").to_owned();
