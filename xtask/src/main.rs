@@ -7,6 +7,7 @@ mod cargo;
 mod digests;
 mod licences;
 mod models;
+mod page;
 mod targets;
 mod tidy;
 
@@ -69,6 +70,8 @@ enum Command {
     },
     /// Run real models in every way that must not matter and compare the digests of their logits
     Digests(digests::Options),
+    /// Test the server's chat page in a headless Chromium
+    Page,
     /// Compare logits and continuations with golden outputs and print tables
     Accuracy {
         /// Arguments of `samebit-accuracy logits` (try --help)
@@ -110,6 +113,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Checkkern { rest } => cargo::run_release(&root, "checkkern", &rest),
         Command::Targets { names } => targets::check(&root, &names),
         Command::Digests(options) => digests::compare(&root, &options),
+        Command::Page => page::check(&root),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
         Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),
     }

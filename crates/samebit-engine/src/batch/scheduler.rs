@@ -132,10 +132,9 @@ impl<B: Backend> Scheduler<B> {
 
     /// Ends the sequences of which `which` is true.
     fn end_where(&mut self, which: impl Fn(&Sequence<B::Page>) -> bool, finish: Finish) {
-        for sequence in
-            self.waiting.extract_if(.., |_, sequence| which(sequence)).map(|(_, sequence)| sequence).collect::<Vec<_>>()
-        {
-            self.end(sequence, finish);
+        let waiting = self.waiting.iter().filter(|(_, sequence)| which(sequence));
+        for place in waiting.map(|(&place, _)| place).collect::<Vec<_>>() {
+            self.waiting.remove(&place).into_iter().for_each(|sequence| self.end(sequence, finish));
         }
         for sequence in self.running.extract_if(.., |sequence| which(sequence)).collect::<Vec<_>>() {
             self.end(sequence, finish);
