@@ -3,6 +3,7 @@
 //! Works from the rows' own queries, keys and values, and keeps a cache that may lie. Knows nothing of pages or kernels.
 
 use samebit_model::Config;
+use samebit_numerics::blocks::Format;
 use samebit_numerics::half::{f16_to_f32, f32_to_f16};
 use samebit_numerics::math::double::{exp, tanh};
 
@@ -14,8 +15,14 @@ pub enum Mask {
     Causal,
     /// All of the batch.
     Missing,
-    /// One too many.
+    /// One too many, within the prompt.
     OneAhead,
+    /// One too many, always; beyond what is written the slot is empty.
+    OneAheadInCache,
+    /// All of the prompt, later ones with a score of 0 in place of −∞.
+    Zeroed,
+    /// Those up to its own position but the first.
+    FirstHidden,
     /// All but its own, always or from the first generated token on.
     CurrentMissing {
         /// Only after the prompt.
@@ -33,6 +40,25 @@ pub enum HeadMap {
     Interleaved,
     /// The first, for all.
     First,
+    /// ⌊g / K⌋, the last for those beyond.
+    ByCount,
+    /// The right one, counted from the end.
+    Reversed,
+}
+
+/// Slots without a key that take part in the softmax, with a score of 0 and values of 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Empty {
+    /// None.
+    #[default]
+    None,
+    /// One, always or for generated tokens alone.
+    One {
+        /// Only after the prompt.
+        in_decode: bool,
+    },
+    /// All those of a cache of so many slots.
+    UpTo(usize),
 }
 
 /// What lies in the cache after the prompt.
@@ -59,6 +85,10 @@ pub enum Store {
     NotAdvanced,
     /// The prompt is forgotten when generation starts.
     PromptForgotten,
+    /// Generated tokens go to slots from 0 on, over the prompt.
+    FromZero,
+    /// Nothing is ever written to slot 0.
+    FirstEmpty,
 }
 
 /// How exact attention is.
@@ -69,6 +99,8 @@ pub enum Exactness {
     Full,
     /// Keys and values are stored as binary16.
     HalfCache,
+    /// Keys and values are stored as Q8_0.
+    ByteCache,
     /// Queries and weights are rounded to binary16 too, as products of binary16 matrices take them.
     HalfProducts,
     /// Flash attention whose sum over values runs in binary16.
@@ -80,6 +112,8 @@ pub enum Exactness {
 pub struct Attention {
     /// Who sees what.
     pub mask: Mask,
+    /// Slots of nothing among them.
+    pub empty: Empty,
     /// Who shares what.
     pub heads: HeadMap,
     /// What is stored where.
@@ -124,8 +158,9 @@ impl Attention {
         let rounded;
         let rows = match self.exactness {
             Exactness::Full => rows,
-            _ => {
-                rounded = [halves(rows.keys), halves(rows.values)];
+            exactness => {
+                let store = if exactness == Exactness::ByteCache { bytes } else { halves };
+                rounded = [store(rows.keys), store(rows.values)];
                 Rows { keys: &rounded[0], values: &rounded[1], ..rows }
             }
         };
@@ -134,8 +169,7 @@ impl Attention {
             let keys = self.slots(position, count, rows.prompt, config.windows[layer], true);
             let values = self.slots(position, count, rows.prompt, config.windows[layer], false);
             for head in 0..heads {
-                let at = (position * heads + head) * dim;
-                let mixed = self.head(config, rows, at, head, (&keys, &values));
+                let mixed = self.head(config, rows, (position, head), (&keys, &values));
                 for (i, value) in mixed.into_iter().enumerate() {
                     let place = if self.transposed { i * heads + head } else { head * dim + i };
                     out[position * heads * dim + place] = value;
@@ -150,11 +184,16 @@ impl Attention {
         let mut end = match self.mask {
             Mask::Causal => position + 1,
             Mask::Missing if !generated => prompt.min(rows),
+            Mask::Zeroed if !generated => prompt.min(rows),
             Mask::OneAhead if !generated => (position + 2).min(prompt),
+            Mask::OneAheadInCache => position + 2,
             Mask::CurrentMissing { in_decode } if generated || !in_decode => position.max(1),
             _ => position + 1,
         };
-        let first = (position + 1).saturating_sub(window.unwrap_or(position + 1));
+        let mut first = (position + 1).saturating_sub(window.unwrap_or(position + 1));
+        if self.mask == Mask::FirstHidden {
+            first = first.max(1).min(position);
+        }
         let store = match self.only_keys {
             Some(only) if only != keys => Store::Right,
             _ => self.store,
@@ -166,23 +205,38 @@ impl Attention {
         (first.max(from)..end).map(|slot| content(store, slot, position, prompt)).collect()
     }
 
-    /// One query head's output; `at` is where its query lies.
-    fn head(&self, config: &Config, rows: Rows<'_>, at: usize, head: usize, slots: (&[Slot], &[Slot])) -> Vec<f32> {
+    /// One query head's output at a position.
+    fn head(
+        &self,
+        config: &Config,
+        rows: Rows<'_>,
+        (position, head): (usize, usize),
+        slots: (&[Slot], &[Slot]),
+    ) -> Vec<f32> {
         let (dim, kv_heads) = (config.head_dim, config.kv_heads);
+        let at = (position * config.heads + head) * dim;
         let shared = match self.heads {
             HeadMap::Grouped => head / config.group(),
             HeadMap::Interleaved => head % kv_heads,
             HeadMap::First => 0,
+            HeadMap::ByCount => (head / kv_heads).min(kv_heads - 1),
+            HeadMap::Reversed => kv_heads - 1 - head / config.group(),
         };
         let part = |row: usize| (row * kv_heads + shared) * dim..(row * kv_heads + shared + 1) * dim;
         let half = matches!(self.exactness, Exactness::HalfProducts | Exactness::HalfSums);
         let query: Vec<f32> = rows.queries[at..at + dim].iter().map(|&q| if half { to_half(q) } else { q }).collect();
         let mut scores: Vec<f64> = Vec::with_capacity(slots.0.len());
+        let seen = |row: &usize| self.mask != Mask::Zeroed || *row <= position;
         for slot in slots.0 {
-            let dot = slot.map_or(0.0, |row| dot(&query, &rows.keys[part(row)]));
+            let dot = slot.filter(seen).map_or(0.0, |row| dot(&query, &rows.keys[part(row)]));
             scores.push(self.score(config, f64::from(dot)));
         }
-        let weights = self.weights(scores, rows.sinks.map(|sinks| f64::from(sinks[head])));
+        let empty = match self.empty {
+            Empty::None => 0,
+            Empty::One { in_decode } => usize::from(!in_decode || position >= rows.prompt),
+            Empty::UpTo(slots) => slots.saturating_sub(scores.len()),
+        };
+        let weights = self.weights(scores, rows.sinks.map(|sinks| f64::from(sinks[head])), empty);
         let mut out = vec![0.0f32; dim];
         for (slot, &weight) in slots.1.iter().zip(&weights) {
             let Some(row) = *slot else { continue };
@@ -207,13 +261,15 @@ impl Attention {
         }
     }
 
-    fn weights(&self, mut scores: Vec<f64>, sink: Option<f64>) -> Vec<f64> {
+    fn weights(&self, mut scores: Vec<f64>, sink: Option<f64>, empty: usize) -> Vec<f64> {
         if self.no_softmax {
             return scores;
         }
-        let max = scores.iter().copied().chain(sink).fold(f64::NEG_INFINITY, f64::max);
+        let nothing = (empty > 0).then_some(0.0);
+        let max = scores.iter().copied().chain(sink).chain(nothing).fold(f64::NEG_INFINITY, f64::max);
         scores.iter_mut().for_each(|score| *score = exp(*score - max));
-        let sum: f64 = scores.iter().sum::<f64>() + sink.map_or(0.0, |sink| exp(sink - max));
+        let beside = sink.map_or(0.0, |sink| exp(sink - max)) + nothing.map_or(0.0, |_| empty as f64 * exp(-max));
+        let sum: f64 = scores.iter().sum::<f64>() + beside;
         scores.iter_mut().for_each(|score| *score /= sum);
         scores
     }
@@ -224,8 +280,17 @@ fn content(store: Store, slot: usize, position: usize, prompt: usize) -> Slot {
     if store == Store::AllLate {
         return slot.checked_sub(1);
     }
+    if store == Store::FirstEmpty {
+        return Some(slot).filter(|&slot| slot > 0);
+    }
+    if store == Store::FromZero && position >= prompt {
+        return Some(prompt + slot).filter(|&row| row <= position).or((slot < prompt).then_some(slot));
+    }
     if position < prompt || slot + 1 < prompt {
-        return Some(slot);
+        return Some(slot).filter(|&slot| slot < prompt);
+    }
+    if slot > position {
+        return None;
     }
     let right = Some(slot);
     let first = slot < prompt;
@@ -257,6 +322,24 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Rounded to binary16.
 pub(crate) fn to_half(x: f32) -> f32 {
     f16_to_f32(f32_to_f16(x))
+}
+
+/// As Q8_0 has them: 32 values share a scale.
+fn bytes(x: &[f32]) -> Vec<f32> {
+    let format = Format::Q8_0;
+    let mut block = vec![0; format.block_bytes()];
+    let mut out = vec![0.0; x.len()];
+    for (x, out) in x.chunks(format.block_len()).zip(out.chunks_mut(format.block_len())) {
+        match x.len() == format.block_len() {
+            true => {
+                format.quantize(x, &mut block);
+                format.dequantize(&block, out);
+            }
+            // A head that blocks do not divide is stored otherwise.
+            false => out.copy_from_slice(x),
+        }
+    }
+    out
 }
 
 fn halves(x: &[f32]) -> Vec<f32> {

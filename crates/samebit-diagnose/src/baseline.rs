@@ -4,6 +4,7 @@
 
 use samebit_kernels::{Isa, Numerics};
 use samebit_model::Model;
+use samebit_numerics::half::{bf16_to_f32, f32_to_bf16};
 use samebit_numerics::math::double::ln;
 
 use crate::attention::{Exactness, to_half};
@@ -26,8 +27,8 @@ pub(crate) type Distances = Vec<Option<f64>>;
 const CHOICE_GRAIN: f64 = 0.02;
 
 /// Every precision, the most exact first.
-const EXACTNESSES: [Exactness; 4] =
-    [Exactness::Full, Exactness::HalfCache, Exactness::HalfProducts, Exactness::HalfSums];
+const EXACTNESSES: [Exactness; 5] =
+    [Exactness::Full, Exactness::HalfCache, Exactness::HalfProducts, Exactness::HalfSums, Exactness::ByteCache];
 
 /// The precision that the other engine seems to have, and what it leaves.
 #[derive(Clone, Debug)]
@@ -122,8 +123,13 @@ pub(crate) fn floor(model: &Model, evidence: &Evidence, precision: Precision, se
     let suspect = || Suspect::innocent(model, evidence, setting.isa, precision);
     let keep = How { keep: true, forced: false, ..whole(model, setting) };
     let Ok(mut kept) = run(model, suspect(), evidence, keep) else { return none };
-    if evidence.grain() > 1e-4 {
-        kept.kept.iter_mut().flat_map(|(.., values)| values).for_each(|v| *v = to_half(*v));
+    let store: Option<fn(f32) -> f32> = match evidence.grain() {
+        grain if grain > 1e-3 => Some(|v| bf16_to_f32(f32_to_bf16(v))),
+        grain if grain > 1e-4 => Some(to_half),
+        _ => None,
+    };
+    if let Some(store) = store {
+        kept.kept.iter_mut().flat_map(|(.., values)| values).for_each(|v| *v = store(*v));
     }
     let Some(mirror) = mirror(evidence, kept) else { return none };
     run(model, suspect(), &mirror, whole(model, setting)).map_or(none, |outcome| distances(&mirror, &outcome))

@@ -176,8 +176,10 @@ impl Diagnosis {
     }
 
     fn tell_ruled_out(&self, out: &mut String) {
-        let nearest: Vec<String> =
-            self.ruled_out.iter().take(5).map(|r| format!("{} {:.1e}", r.id, r.distance)).collect();
+        // Those that change nothing here are no nearer than no bug at all.
+        let mut near: Vec<&RuledOut> = self.ruled_out.iter().filter(|r| r.nats.abs() > 1e-3).collect();
+        near.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        let nearest: Vec<String> = near.iter().take(5).map(|r| format!("{} {:.1e}", r.id, r.distance)).collect();
         if !nearest.is_empty() {
             out.push_str(&format!(
                 "Ruled out: {} other bugs; the nearest leave {}.\n",
@@ -197,6 +199,7 @@ pub(crate) fn precision(precision: Precision, quantised: bool) -> String {
     let attention = match precision.exactness {
         Exactness::Full => "attention in floats",
         Exactness::HalfCache => "an f16 cache",
+        Exactness::ByteCache => "a Q8_0 cache",
         Exactness::HalfProducts => "f16 attention: cache, queries and weights",
         Exactness::HalfSums => "flash attention's f16 sums",
     };

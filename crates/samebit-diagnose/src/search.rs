@@ -191,12 +191,19 @@ impl Search<'_> {
         How { layers: layers.min(all), ..whole(self.model, self.setting) }
     }
 
-    fn attempt(&mut self, indices: &[usize], now: &Baseline, how: How) -> Option<Trial> {
+    /// The pass as it is known so far.
+    fn suspect(&self, now: &Baseline) -> Suspect {
         let mut suspect = Suspect::innocent(self.model, self.evidence, self.setting.isa, now.precision);
-        for &index in self.found.iter().chain(indices) {
-            if !(self.faults[index].make)(&mut suspect, self.model) && indices.contains(&index) {
-                return None;
-            }
+        self.found.iter().for_each(|&index| {
+            (self.faults[index].make)(&mut suspect, self.model);
+        });
+        suspect
+    }
+
+    fn attempt(&mut self, indices: &[usize], now: &Baseline, how: How) -> Option<Trial> {
+        let mut suspect = self.suspect(now);
+        if !indices.iter().all(|&index| (self.faults[index].make)(&mut suspect, self.model)) {
+            return None;
         }
         let outcome = run(self.model, suspect, self.evidence, how).ok();
         self.step();
@@ -224,8 +231,9 @@ impl Search<'_> {
             for index in 0..count {
                 let again = self.found.contains(&index) || self.same_series(index);
                 let fault = &self.faults[index];
-                // Other tokens show anywhere, since they bring rows that the trace does not have.
-                let fits = departure.is_none() || fault.topic == Topic::Tokens || topics.contains(&fault.topic);
+                // Other tokens show anywhere, since they bring rows that the trace does not have; other layers, where they stand.
+                let anywhere = matches!(fault.topic, Topic::Tokens | Topic::Layers);
+                let fits = departure.is_none() || anywhere || topics.contains(&fault.topic);
                 if self.subtle && !fault.is_subtle() {
                     continue;
                 }
@@ -263,6 +271,34 @@ impl Search<'_> {
             }
             seen.push(number.series);
             self.narrow(trials, at, make, now, how);
+        }
+        let topics = self.topics(departure);
+        for at in 0..self.faults.len() {
+            let fault = &self.faults[at];
+            let Some(Number { series, right, refine: Some(make), .. }) = fault.number.clone() else { continue };
+            if departure.is_some() && topics.contains(&fault.topic) && right != 0.0 && !seen.contains(&series) {
+                seen.push(series);
+                self.beside(trials, right, make, now, how);
+            }
+        }
+    }
+
+    /// Where every guess is further than what is right: a number near to that.
+    fn beside(
+        &mut self,
+        trials: &mut Vec<Trial>,
+        right: f64,
+        make: fn(&Model, f64) -> Fault,
+        now: &Baseline,
+        how: How,
+    ) {
+        for guess in [right * 1.01, right / 1.01] {
+            self.faults.push(make(self.model, guess));
+            let Some(trial) = self.attempt(&[self.faults.len() - 1], now, how) else { continue };
+            if trial.score > 0.0 {
+                trials.push(trial);
+                return self.narrow(trials, trials.len() - 1, make, now, how);
+            }
         }
     }
 
@@ -484,7 +520,7 @@ impl Search<'_> {
             tensor: self.label(Some(index)),
             distance: now.distances[index].unwrap_or(f64::NAN),
             explained_by_precision: self.limits[index],
-            partly_right: crate::stale::look(self.model, self.evidence, index, now.precision, self.setting),
+            partly_right: crate::stale::look(self.model, self.evidence, index, self.suspect(now), self.setting),
         });
         let verdict = match (findings.is_empty(), &departure) {
             (false, _) => Verdict::Bug,
