@@ -103,9 +103,13 @@ pub enum Exactness {
     ByteCache,
     /// Queries and weights are rounded to binary16 too, as products of binary16 matrices take them.
     HalfProducts,
-    /// Flash attention whose sum over values runs in binary16.
+    /// Flash attention as llama.cpp's CPU code has it: binary16 cache and queries, one key after the other, and the sum over
+    /// values kept in binary16; prompts of [`TILE`] rows and more have a binary16 cache alone.
     HalfSums,
 }
+
+/// Rows from which on llama.cpp's flash attention works in tiles, with sums in binary32.
+const TILE: usize = 64;
 
 /// One way to do attention.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -223,7 +227,11 @@ impl Attention {
             HeadMap::Reversed => kv_heads - 1 - head / config.group(),
         };
         let part = |row: usize| (row * kv_heads + shared) * dim..(row * kv_heads + shared + 1) * dim;
-        let half = matches!(self.exactness, Exactness::HalfProducts | Exactness::HalfSums);
+        let exactness = match self.exactness {
+            Exactness::HalfSums if rows.prompt >= TILE && position < rows.prompt => Exactness::HalfCache,
+            exactness => exactness,
+        };
+        let half = matches!(exactness, Exactness::HalfProducts | Exactness::HalfSums);
         let query: Vec<f32> = rows.queries[at..at + dim].iter().map(|&q| if half { to_half(q) } else { q }).collect();
         let mut scores: Vec<f64> = Vec::with_capacity(slots.0.len());
         let seen = |row: &usize| self.mask != Mask::Zeroed || *row <= position;
@@ -236,17 +244,17 @@ impl Attention {
             Empty::One { in_decode } => usize::from(!in_decode || position >= rows.prompt),
             Empty::UpTo(slots) => slots.saturating_sub(scores.len()),
         };
-        let weights = self.weights(scores, rows.sinks.map(|sinks| f64::from(sinks[head])), empty);
+        let sink = rows.sinks.map(|sinks| f64::from(sinks[head]));
+        let value = |slot: Slot| slot.map(|row| &rows.values[part(row)]);
+        if exactness == Exactness::HalfSums && !self.no_softmax {
+            return flash(&scores, slots.1.iter().map(|&slot| value(slot)), sink, empty, dim);
+        }
+        let weights = self.weights(scores, sink, empty);
         let mut out = vec![0.0f32; dim];
-        for (slot, &weight) in slots.1.iter().zip(&weights) {
-            let Some(row) = *slot else { continue };
-            let weight = if self.exactness == Exactness::HalfProducts { to_half(weight as f32) } else { weight as f32 };
-            for (o, &v) in out.iter_mut().zip(&rows.values[part(row)]) {
-                *o += weight * v;
-                if self.exactness == Exactness::HalfSums {
-                    *o = to_half(*o);
-                }
-            }
+        for (&slot, &weight) in slots.1.iter().zip(&weights) {
+            let Some(values) = value(slot) else { continue };
+            let weight = if exactness == Exactness::HalfProducts { to_half(weight as f32) } else { weight as f32 };
+            out.iter_mut().zip(values).for_each(|(o, &v)| *o += weight * v);
         }
         out
     }
@@ -273,6 +281,42 @@ impl Attention {
         scores.iter_mut().for_each(|score| *score /= sum);
         scores
     }
+}
+
+/// A softmax and the sum over values in one go, in binary16: what was summed is scaled down whenever a larger score comes.
+fn flash<'a>(
+    scores: &[f64],
+    values: impl Iterator<Item = Option<&'a [f32]>>,
+    sink: Option<f64>,
+    empty: usize,
+    dim: usize,
+) -> Vec<f32> {
+    let mut acc = vec![0.0f32; dim];
+    let (mut sum, mut most) = (0.0f32, f64::NEG_INFINITY);
+    for (&score, values) in scores.iter().zip(values) {
+        // Scores are binary32 there.
+        let score = f64::from(score as f32);
+        let mut weight = 1.0;
+        if score > most {
+            let less = exp(most - score) as f32;
+            acc.iter_mut().for_each(|a| *a = to_half(*a * less));
+            (sum, most) = (sum * less, score);
+        } else {
+            weight = exp(score - most) as f32;
+        }
+        if let Some(values) = values {
+            acc.iter_mut().zip(values).for_each(|(a, &v)| *a = to_half(*a + v * weight));
+        }
+        sum += weight;
+    }
+    let mut sum = f64::from(sum);
+    let mut scale = 1.0;
+    for (score, count) in sink.map(|sink| (sink, 1)).into_iter().chain((empty > 0).then_some((0.0, empty))) {
+        let less = exp((most - score).min(0.0));
+        (sum, scale, most) = (sum * less, scale * less, most.max(score));
+        sum += count as f64 * exp(score - most);
+    }
+    acc.iter().map(|&a| (f64::from(a) * scale / sum) as f32).collect()
 }
 
 /// What a slot holds when the query at `position` looks.

@@ -4,10 +4,9 @@
 
 use samebit_kernels::{Isa, Numerics};
 use samebit_model::Model;
-use samebit_numerics::half::{bf16_to_f32, f32_to_bf16};
 use samebit_numerics::math::double::ln;
 
-use crate::attention::{Exactness, to_half};
+use crate::attention::Exactness;
 use crate::evidence::{Evidence, Seen};
 use crate::suspect::{How, Outcome, Precision, Suspect, run};
 
@@ -49,16 +48,15 @@ pub(crate) fn distances(evidence: &Evidence, outcome: &Outcome) -> Distances {
 }
 
 /// The distance below which a tensor counts as equal.
-pub(crate) fn grain(evidence: &Evidence, index: usize, grain: f64) -> f64 {
-    evidence.tensors().get(index).map_or(CHOICE_GRAIN, |seen| seen.grain().max(grain))
+pub(crate) fn grain(evidence: &Evidence, index: usize) -> f64 {
+    evidence.tensors().get(index).map_or(CHOICE_GRAIN, Seen::grain)
 }
 
 /// Nats of all distances; lower is nearer.
 fn total(evidence: &Evidence, distances: &Distances) -> f64 {
-    let grain_of = evidence.grain();
     let nats = |(index, d): (usize, &Option<f64>)| {
         d.map(|d| {
-            let grain = grain(evidence, index, grain_of);
+            let grain = grain(evidence, index);
             0.5 * ln(d * d + grain * grain)
         })
     };
@@ -123,13 +121,11 @@ pub(crate) fn floor(model: &Model, evidence: &Evidence, precision: Precision, se
     let suspect = || Suspect::innocent(model, evidence, setting.isa, precision);
     let keep = How { keep: true, forced: false, ..whole(model, setting) };
     let Ok(mut kept) = run(model, suspect(), evidence, keep) else { return none };
-    let store: Option<fn(f32) -> f32> = match evidence.grain() {
-        grain if grain > 1e-3 => Some(|v| bf16_to_f32(f32_to_bf16(v))),
-        grain if grain > 1e-4 => Some(to_half),
-        _ => None,
-    };
-    if let Some(store) = store {
-        kept.kept.iter_mut().flat_map(|(.., values)| values).for_each(|v| *v = store(*v));
+    for (name, layer, _, values) in &mut kept.kept {
+        if let Some(index) = evidence.find(name, *layer) {
+            let stored = evidence.tensors()[index].stored();
+            values.iter_mut().for_each(|v| *v = stored.round(*v));
+        }
     }
     let Some(mirror) = mirror(evidence, kept) else { return none };
     run(model, suspect(), &mirror, whole(model, setting)).map_or(none, |outcome| distances(&mirror, &outcome))

@@ -39,6 +39,8 @@ pub struct Finding {
     pub after: f64,
     /// How much nearer all tensors are.
     pub nats: f64,
+    /// The tensor is still further off than precision explains: something like this bug, not this bug itself.
+    pub partial: bool,
     /// Bugs that have the same effect on this input.
     pub cannot_be_told_from: Vec<Vec<String>>,
 }
@@ -120,13 +122,17 @@ impl Diagnosis {
                 out.push_str(&format!("No bug found: the difference is precision ({}).\n", self.precision))
             }
             Verdict::Bug => self.tell_findings(&mut out),
-            Verdict::Unexplained => out.push_str("Nothing known explains it.\n"),
+            Verdict::Unexplained if self.findings.is_empty() => out.push_str("Nothing known explains it.\n"),
+            Verdict::Unexplained => {
+                out.push_str("Nothing known explains all of it. Nearest, but not it:\n\n");
+                self.tell_findings(&mut out);
+            }
         }
         if let Some(departure) = &self.departure {
-            let rest = if self.findings.is_empty() {
-                "The first departing operation is"
-            } else {
-                "With that mended, the next departure is"
+            let rest = match (self.findings.is_empty(), self.verdict) {
+                (true, _) => "The first departing operation is",
+                (false, Verdict::Unexplained) => "With that in place of what is right, what still departs first is",
+                (false, _) => "With that mended, the next departure is",
             };
             let Departure { tensor, distance, explained_by_precision: limit, partly_right } = departure;
             out.push_str(&format!(

@@ -68,14 +68,12 @@ pub fn diagnose(
     crate::check::check(model, evidence)?;
     let faults = faults::all(model, evidence, readings);
     let limits = spread(model, evidence, setting);
-    let least = evidence.grain();
-    let limit = |(index, spread): (usize, &Option<f64>)| {
-        2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index, least) + 1e-5
-    };
+    let limit =
+        |(index, spread): (usize, &Option<f64>)| 2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index) + 1e-5;
     let mut limits: Vec<f64> = limits.iter().enumerate().map(limit).collect();
     // Tokens stay the other engine's in every pass, so these cannot show how far precision moves a choice.
     limits[evidence.tensors().len()] = MOST_CHOICE;
-    let grains = (0..=evidence.tensors().len()).map(|index| grain(evidence, index, least)).collect();
+    let grains = (0..=evidence.tensors().len()).map(|index| grain(evidence, index)).collect();
     let expected = faults.len() + 12;
     let mut search = Search {
         model,
@@ -108,10 +106,14 @@ impl Search<'_> {
             self.subtle = departure.is_none() && self.equal(&now.distances);
             let mut trials = self.singles(&now, departure);
             let mut best = self.accepted(&trials, &now, departure);
+            let mut partial = false;
             if best.is_none() && departure.is_some() {
                 let pairs = self.pairs(&now, departure, &trials);
-                best = self.accepted(&pairs, &now, departure).or_else(|| self.partly(&trials, &now, departure));
+                let singles = trials.len();
+                best = self.accepted(&pairs, &now, departure).map(|pair| singles + pair);
                 trials.extend(pairs);
+                partial = best.is_none();
+                best = best.or_else(|| self.partly(&trials[..singles], &now, departure));
             }
             if findings.is_empty() {
                 ruled_out = self.ruled_out(&trials, best, departure);
@@ -120,7 +122,7 @@ impl Search<'_> {
             let finding = self.settle(&trials, best, &now, departure);
             let Some(next) = self.baseline() else { break };
             let after = departure.map_or(finding.after, |index| self.worst(&next.distances, Some(index)));
-            findings.push(Finding { after, ..finding });
+            findings.push(Finding { after, partial, ..finding });
             now = next;
         }
         self.report(&innocent, &now, findings, ruled_out)
@@ -136,11 +138,12 @@ impl Search<'_> {
         let floor = floor(self.model, self.evidence, baseline.precision, self.setting);
         // All but the choices, which a mirror has from the other engine.
         let tensors = self.evidence.tensors().len();
-        self.grains
-            .iter_mut()
-            .zip(floor)
-            .take(tensors)
-            .for_each(|(grain, floor)| *grain = grain.max(floor.unwrap_or(0.0)));
+        for (index, floor) in floor.into_iter().enumerate().take(tensors) {
+            let floor = floor.unwrap_or(0.0);
+            self.grains[index] = self.grains[index].max(floor);
+            // Sums whose large terms cancel leave more of a narrow type's roundings than one result has.
+            self.limits[index] = self.limits[index].max(3.0 * floor);
+        }
         self.step();
     }
 
@@ -467,6 +470,7 @@ impl Search<'_> {
             before: self.worst(&now.distances, shown),
             after: self.worst(&trial.distances, shown),
             nats: trial.score,
+            partial: false,
             cannot_be_told_from: ties,
         }
     }
@@ -522,7 +526,12 @@ impl Search<'_> {
             explained_by_precision: self.limits[index],
             partly_right: crate::stale::look(self.model, self.evidence, index, self.suspect(now), self.setting),
         });
-        let verdict = match (findings.is_empty(), &departure) {
+        let mut findings = findings;
+        for finding in &mut findings {
+            // What a later bug brought to an end is explained by both.
+            finding.partial &= departure.as_ref().is_some_and(|departure| departure.tensor == finding.tensor);
+        }
+        let verdict = match (findings.first().is_none_or(|first| first.partial), &departure) {
             (false, _) => Verdict::Bug,
             (true, Some(_)) => Verdict::Unexplained,
             (true, None) => Verdict::NoBug,

@@ -29,6 +29,16 @@ pub(super) fn tokens(evidence: &Evidence, readings: &[Reading]) -> Vec<Fault> {
         suspect.tokens.copy_within(..last, 1);
         suspect.tokens != right
     }));
+    for (id, finding, by) in [
+        ("embedding-next-row", "embeddings are read one row off: each token has that of the next id", 1),
+        ("embedding-previous-row", "embeddings are read one row off: each token has that of the id before", -1),
+    ] {
+        faults.push(Fault::new(Topic::Tokens, id, finding, "NUMERICS.md 16, step 1", move |suspect, model| {
+            let rows = model.vocabulary() as i64;
+            suspect.tokens.iter_mut().for_each(|t| *t = (i64::from(*t) + by).rem_euclid(rows) as u32);
+            true
+        }));
+    }
     let stale = "generated tokens are not fed back: each step is given the token before its own";
     faults.push(Fault::new(Topic::Tokens, "token-previous-decode", stale, "NUMERICS.md 16, step 1", |suspect, _| {
         let (prompt, last) = (suspect.prompt, suspect.tokens.len() - 1);

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check_engine;
+mod diagnose;
 mod inspect;
 mod logits;
 mod run;
