@@ -80,7 +80,10 @@ fn tell(diagnosis: &Diagnosis, id: &str, number: &str) -> (bool, bool) {
         _ => " **no**",
     };
     let guess = first.number.map_or(String::new(), |n| format!(" {n:.3e}"));
-    let more: Vec<String> = diagnosis.findings[1..].iter().map(|f| format!("; then {}", f.ids.join("+"))).collect();
+    let mut more: Vec<String> = diagnosis.findings[1..].iter().map(|f| format!("; then {}", f.ids.join("+"))).collect();
+    if let Some(rest) = &diagnosis.departure {
+        more.push(format!("; **left** {} {:.1e}", rest.tensor, rest.distance));
+    }
     let (found, before, after) = (first.ids.join(" + "), first.before, first.after);
     println!(
         "| {id}{number} | {found}{guess}{mark}{} | {before:.1e} | {after:.1e} | {} | {passes} |",

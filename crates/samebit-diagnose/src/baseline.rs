@@ -6,7 +6,7 @@ use samebit_kernels::{Isa, Numerics};
 use samebit_model::Model;
 use samebit_numerics::math::double::ln;
 
-use crate::attention::{Exactness, to_half};
+use crate::attention::Exactness;
 use crate::evidence::{Evidence, Seen};
 use crate::suspect::{How, Outcome, Precision, Suspect, run};
 
@@ -26,8 +26,8 @@ pub(crate) type Distances = Vec<Option<f64>>;
 const CHOICE_GRAIN: f64 = 0.02;
 
 /// Every precision, the most exact first.
-const EXACTNESSES: [Exactness; 4] =
-    [Exactness::Full, Exactness::HalfCache, Exactness::HalfProducts, Exactness::HalfSums];
+const EXACTNESSES: [Exactness; 5] =
+    [Exactness::Full, Exactness::HalfCache, Exactness::HalfProducts, Exactness::HalfSums, Exactness::ByteCache];
 
 /// The precision that the other engine seems to have, and what it leaves.
 #[derive(Clone, Debug)]
@@ -48,16 +48,15 @@ pub(crate) fn distances(evidence: &Evidence, outcome: &Outcome) -> Distances {
 }
 
 /// The distance below which a tensor counts as equal.
-pub(crate) fn grain(evidence: &Evidence, index: usize, grain: f64) -> f64 {
-    evidence.tensors().get(index).map_or(CHOICE_GRAIN, |seen| seen.grain().max(grain))
+pub(crate) fn grain(evidence: &Evidence, index: usize) -> f64 {
+    evidence.tensors().get(index).map_or(CHOICE_GRAIN, Seen::grain)
 }
 
 /// Nats of all distances; lower is nearer.
 fn total(evidence: &Evidence, distances: &Distances) -> f64 {
-    let grain_of = evidence.grain();
     let nats = |(index, d): (usize, &Option<f64>)| {
         d.map(|d| {
-            let grain = grain(evidence, index, grain_of);
+            let grain = grain(evidence, index);
             0.5 * ln(d * d + grain * grain)
         })
     };
@@ -122,8 +121,11 @@ pub(crate) fn floor(model: &Model, evidence: &Evidence, precision: Precision, se
     let suspect = || Suspect::innocent(model, evidence, setting.isa, precision);
     let keep = How { keep: true, forced: false, ..whole(model, setting) };
     let Ok(mut kept) = run(model, suspect(), evidence, keep) else { return none };
-    if evidence.grain() > 1e-4 {
-        kept.kept.iter_mut().flat_map(|(.., values)| values).for_each(|v| *v = to_half(*v));
+    for (name, layer, _, values) in &mut kept.kept {
+        if let Some(index) = evidence.find(name, *layer) {
+            let stored = evidence.tensors()[index].stored();
+            values.iter_mut().for_each(|v| *v = stored.round(*v));
+        }
     }
     let Some(mirror) = mirror(evidence, kept) else { return none };
     run(model, suspect(), &mirror, whole(model, setting)).map_or(none, |outcome| distances(&mirror, &outcome))

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use samebit_numerics::half::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
+
 /// One tensor of the other engine's pass: rows of some positions.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -23,9 +25,55 @@ pub struct Seen {
     pub resolution: f32,
 }
 
+/// What a trace's values were stored as, if all of a tensor's fit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Single,
+    Half,
+    Bfloat,
+}
+
+impl Stored {
+    /// Of values whose lowest bits are all zero.
+    fn of(values: &[f32]) -> Self {
+        let zeros = values.iter().filter(|v| **v != 0.0).map(|v| v.to_bits().trailing_zeros()).min();
+        match zeros {
+            Some(16..) => Self::Bfloat,
+            Some(13..) => Self::Half,
+            _ => Self::Single,
+        }
+    }
+
+    /// A value as it would be stored.
+    pub(crate) fn round(self, x: f32) -> f32 {
+        match self {
+            Self::Single => x,
+            Self::Half => f16_to_f32(f32_to_f16(x)),
+            Self::Bfloat => bf16_to_f32(f32_to_bf16(x)),
+        }
+    }
+
+    /// Root mean square of the rounding, relative: about 0.42 of half the spacing at the lower end of a binade.
+    fn grain(self) -> f64 {
+        match self {
+            Self::Single => 1e-6,
+            Self::Half => 2.1e-4,
+            Self::Bfloat => 1.7e-3,
+        }
+    }
+}
+
 impl Seen {
-    /// What writing in decimals left uncertain, relative to the values.
+    pub(crate) fn stored(&self) -> Stored {
+        if self.resolution == 0.0 { Stored::of(&self.values) } else { Stored::Single }
+    }
+
+    /// What writing left uncertain, relative to the values: in decimals, or in a narrow type.
     pub(crate) fn grain(&self) -> f64 {
+        self.decimals().max(self.stored().grain())
+    }
+
+    fn decimals(&self) -> f64 {
         let square = self.values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
         let size = (square / self.values.len().max(1) as f64).sqrt();
         if self.resolution == 0.0 || size == 0.0 { 0.0 } else { 0.6 * f64::from(self.resolution) / size }
@@ -195,19 +243,5 @@ impl Evidence {
                 element: seen.index(first) % seen.cols,
             })
         })
-    }
-
-    /// Half the distance between neighbouring values, relative: what rounding to the trace's own type left uncertain.
-    pub fn grain(&self) -> f64 {
-        let sample =
-            || self.tensors.iter().filter(|seen| seen.resolution == 0.0).flat_map(|seen| seen.values.iter().take(256));
-        let fits = |bits: u32| sample().all(|v| v.to_bits().trailing_zeros() >= bits || *v == 0.0);
-        // Root mean square of a rounding error over a binade: about 0.42 of half the spacing at its lower end.
-        match (fits(16), fits(13)) {
-            _ if sample().next().is_none() => 1e-6,
-            (true, _) => 1.7e-3,
-            (_, true) => 2.1e-4,
-            _ => 1e-6,
-        }
     }
 }

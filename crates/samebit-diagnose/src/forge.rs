@@ -1,8 +1,10 @@
 //! Traces that have a known bug, for tests and for the table that shows what is told from what.
 //!
-//! A forged trace is not a mirror: it is made in another precision, freely, and rounded to binary16.
+//! A forged trace is not a mirror: it is made in another precision, freely, and rounded to binary16, or to bfloat16 where it holds
+//! values that binary16 has no room for.
 
 use samebit_model::{ForwardError, Model};
+use samebit_numerics::half::{bf16_to_f32, f32_to_bf16};
 
 use crate::attention::to_half;
 use crate::baseline::{Setting, whole};
@@ -35,7 +37,7 @@ impl Shown {
 }
 
 /// The trace that an engine with some bugs would give for some tokens, of which the first `prompt` are the prompt. Nothing if a bug
-/// cannot be made here, or makes values that binary16 cannot hold.
+/// cannot be made here.
 ///
 /// # Errors
 /// The bugs make a value that is not finite.
@@ -59,6 +61,8 @@ pub fn forge(
     let outcome = run(model, suspect, &claimed, how)?;
     let mut evidence = Evidence::new(tokens.to_vec(), prompt);
     let shift = tokens.len() as isize - ran.len() as isize;
+    let large = outcome.kept.iter().any(|(.., values)| values.iter().any(|&v| !to_half(v).is_finite()));
+    let store = |v: f32| if large { bf16_to_f32(f32_to_bf16(v)) } else { to_half(v) };
     for (name, layer, cols, values) in outcome.kept.iter().filter(|(name, ..)| shown.has(name)) {
         let rows = values.chunks_exact(*cols).enumerate().filter_map(|(row, values)| {
             let position = row.checked_add_signed(shift)?;
@@ -66,10 +70,7 @@ pub fn forge(
             seen.then_some((position, values))
         });
         let (positions, values): (Vec<usize>, Vec<&[f32]>) = rows.unzip();
-        let values: Vec<f32> = values.concat().into_iter().map(to_half).collect();
-        if values.iter().any(|v| !v.is_finite()) {
-            return Ok(None);
-        }
+        let values: Vec<f32> = values.concat().into_iter().map(store).collect();
         let seen =
             Seen { name: name.clone(), layer: *layer, cols: *cols, positions, values, known: None, resolution: 0.0 };
         // Its shapes are our own.

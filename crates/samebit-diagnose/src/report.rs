@@ -39,6 +39,8 @@ pub struct Finding {
     pub after: f64,
     /// How much nearer all tensors are.
     pub nats: f64,
+    /// The tensor is still further off than precision explains: something like this bug, not this bug itself.
+    pub partial: bool,
     /// Bugs that have the same effect on this input.
     pub cannot_be_told_from: Vec<Vec<String>>,
 }
@@ -120,13 +122,17 @@ impl Diagnosis {
                 out.push_str(&format!("No bug found: the difference is precision ({}).\n", self.precision))
             }
             Verdict::Bug => self.tell_findings(&mut out),
-            Verdict::Unexplained => out.push_str("Nothing known explains it.\n"),
+            Verdict::Unexplained if self.findings.is_empty() => out.push_str("Nothing known explains it.\n"),
+            Verdict::Unexplained => {
+                out.push_str("Nothing known explains all of it. Nearest, but not it:\n\n");
+                self.tell_findings(&mut out);
+            }
         }
         if let Some(departure) = &self.departure {
-            let rest = if self.findings.is_empty() {
-                "The first departing operation is"
-            } else {
-                "With that mended, the next departure is"
+            let rest = match (self.findings.is_empty(), self.verdict) {
+                (true, _) => "The first departing operation is",
+                (false, Verdict::Unexplained) => "With that in place of what is right, what still departs first is",
+                (false, _) => "With that mended, the next departure is",
             };
             let Departure { tensor, distance, explained_by_precision: limit, partly_right } = departure;
             out.push_str(&format!(
@@ -176,8 +182,10 @@ impl Diagnosis {
     }
 
     fn tell_ruled_out(&self, out: &mut String) {
-        let nearest: Vec<String> =
-            self.ruled_out.iter().take(5).map(|r| format!("{} {:.1e}", r.id, r.distance)).collect();
+        // Those that change nothing here are no nearer than no bug at all.
+        let mut near: Vec<&RuledOut> = self.ruled_out.iter().filter(|r| r.nats.abs() > 1e-3).collect();
+        near.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        let nearest: Vec<String> = near.iter().take(5).map(|r| format!("{} {:.1e}", r.id, r.distance)).collect();
         if !nearest.is_empty() {
             out.push_str(&format!(
                 "Ruled out: {} other bugs; the nearest leave {}.\n",
@@ -197,6 +205,7 @@ pub(crate) fn precision(precision: Precision, quantised: bool) -> String {
     let attention = match precision.exactness {
         Exactness::Full => "attention in floats",
         Exactness::HalfCache => "an f16 cache",
+        Exactness::ByteCache => "a Q8_0 cache",
         Exactness::HalfProducts => "f16 attention: cache, queries and weights",
         Exactness::HalfSums => "flash attention's f16 sums",
     };

@@ -68,14 +68,12 @@ pub fn diagnose(
     crate::check::check(model, evidence)?;
     let faults = faults::all(model, evidence, readings);
     let limits = spread(model, evidence, setting);
-    let least = evidence.grain();
-    let limit = |(index, spread): (usize, &Option<f64>)| {
-        2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index, least) + 1e-5
-    };
+    let limit =
+        |(index, spread): (usize, &Option<f64>)| 2.5 * spread.unwrap_or(0.02) + 4.0 * grain(evidence, index) + 1e-5;
     let mut limits: Vec<f64> = limits.iter().enumerate().map(limit).collect();
     // Tokens stay the other engine's in every pass, so these cannot show how far precision moves a choice.
     limits[evidence.tensors().len()] = MOST_CHOICE;
-    let grains = (0..=evidence.tensors().len()).map(|index| grain(evidence, index, least)).collect();
+    let grains = (0..=evidence.tensors().len()).map(|index| grain(evidence, index)).collect();
     let expected = faults.len() + 12;
     let mut search = Search {
         model,
@@ -108,10 +106,14 @@ impl Search<'_> {
             self.subtle = departure.is_none() && self.equal(&now.distances);
             let mut trials = self.singles(&now, departure);
             let mut best = self.accepted(&trials, &now, departure);
+            let mut partial = false;
             if best.is_none() && departure.is_some() {
                 let pairs = self.pairs(&now, departure, &trials);
-                best = self.accepted(&pairs, &now, departure).or_else(|| self.partly(&trials, &now, departure));
+                let singles = trials.len();
+                best = self.accepted(&pairs, &now, departure).map(|pair| singles + pair);
                 trials.extend(pairs);
+                partial = best.is_none();
+                best = best.or_else(|| self.partly(&trials[..singles], &now, departure));
             }
             if findings.is_empty() {
                 ruled_out = self.ruled_out(&trials, best, departure);
@@ -120,7 +122,7 @@ impl Search<'_> {
             let finding = self.settle(&trials, best, &now, departure);
             let Some(next) = self.baseline() else { break };
             let after = departure.map_or(finding.after, |index| self.worst(&next.distances, Some(index)));
-            findings.push(Finding { after, ..finding });
+            findings.push(Finding { after, partial, ..finding });
             now = next;
         }
         self.report(&innocent, &now, findings, ruled_out)
@@ -136,11 +138,12 @@ impl Search<'_> {
         let floor = floor(self.model, self.evidence, baseline.precision, self.setting);
         // All but the choices, which a mirror has from the other engine.
         let tensors = self.evidence.tensors().len();
-        self.grains
-            .iter_mut()
-            .zip(floor)
-            .take(tensors)
-            .for_each(|(grain, floor)| *grain = grain.max(floor.unwrap_or(0.0)));
+        for (index, floor) in floor.into_iter().enumerate().take(tensors) {
+            let floor = floor.unwrap_or(0.0);
+            self.grains[index] = self.grains[index].max(floor);
+            // Sums whose large terms cancel leave more of a narrow type's roundings than one result has.
+            self.limits[index] = self.limits[index].max(3.0 * floor);
+        }
         self.step();
     }
 
@@ -191,12 +194,19 @@ impl Search<'_> {
         How { layers: layers.min(all), ..whole(self.model, self.setting) }
     }
 
-    fn attempt(&mut self, indices: &[usize], now: &Baseline, how: How) -> Option<Trial> {
+    /// The pass as it is known so far.
+    fn suspect(&self, now: &Baseline) -> Suspect {
         let mut suspect = Suspect::innocent(self.model, self.evidence, self.setting.isa, now.precision);
-        for &index in self.found.iter().chain(indices) {
-            if !(self.faults[index].make)(&mut suspect, self.model) && indices.contains(&index) {
-                return None;
-            }
+        self.found.iter().for_each(|&index| {
+            (self.faults[index].make)(&mut suspect, self.model);
+        });
+        suspect
+    }
+
+    fn attempt(&mut self, indices: &[usize], now: &Baseline, how: How) -> Option<Trial> {
+        let mut suspect = self.suspect(now);
+        if !indices.iter().all(|&index| (self.faults[index].make)(&mut suspect, self.model)) {
+            return None;
         }
         let outcome = run(self.model, suspect, self.evidence, how).ok();
         self.step();
@@ -224,8 +234,9 @@ impl Search<'_> {
             for index in 0..count {
                 let again = self.found.contains(&index) || self.same_series(index);
                 let fault = &self.faults[index];
-                // Other tokens show anywhere, since they bring rows that the trace does not have.
-                let fits = departure.is_none() || fault.topic == Topic::Tokens || topics.contains(&fault.topic);
+                // Other tokens show anywhere, since they bring rows that the trace does not have; other layers, where they stand.
+                let anywhere = matches!(fault.topic, Topic::Tokens | Topic::Layers);
+                let fits = departure.is_none() || anywhere || topics.contains(&fault.topic);
                 if self.subtle && !fault.is_subtle() {
                     continue;
                 }
@@ -263,6 +274,34 @@ impl Search<'_> {
             }
             seen.push(number.series);
             self.narrow(trials, at, make, now, how);
+        }
+        let topics = self.topics(departure);
+        for at in 0..self.faults.len() {
+            let fault = &self.faults[at];
+            let Some(Number { series, right, refine: Some(make), .. }) = fault.number.clone() else { continue };
+            if departure.is_some() && topics.contains(&fault.topic) && right != 0.0 && !seen.contains(&series) {
+                seen.push(series);
+                self.beside(trials, right, make, now, how);
+            }
+        }
+    }
+
+    /// Where every guess is further than what is right: a number near to that.
+    fn beside(
+        &mut self,
+        trials: &mut Vec<Trial>,
+        right: f64,
+        make: fn(&Model, f64) -> Fault,
+        now: &Baseline,
+        how: How,
+    ) {
+        for guess in [right * 1.01, right / 1.01] {
+            self.faults.push(make(self.model, guess));
+            let Some(trial) = self.attempt(&[self.faults.len() - 1], now, how) else { continue };
+            if trial.score > 0.0 {
+                trials.push(trial);
+                return self.narrow(trials, trials.len() - 1, make, now, how);
+            }
         }
     }
 
@@ -431,6 +470,7 @@ impl Search<'_> {
             before: self.worst(&now.distances, shown),
             after: self.worst(&trial.distances, shown),
             nats: trial.score,
+            partial: false,
             cannot_be_told_from: ties,
         }
     }
@@ -484,9 +524,14 @@ impl Search<'_> {
             tensor: self.label(Some(index)),
             distance: now.distances[index].unwrap_or(f64::NAN),
             explained_by_precision: self.limits[index],
-            partly_right: crate::stale::look(self.model, self.evidence, index, now.precision, self.setting),
+            partly_right: crate::stale::look(self.model, self.evidence, index, self.suspect(now), self.setting),
         });
-        let verdict = match (findings.is_empty(), &departure) {
+        let mut findings = findings;
+        for finding in &mut findings {
+            // What a later bug brought to an end is explained by both.
+            finding.partial &= departure.as_ref().is_some_and(|departure| departure.tensor == finding.tensor);
+        }
+        let verdict = match (findings.first().is_none_or(|first| first.partial), &departure) {
             (false, _) => Verdict::Bug,
             (true, Some(_)) => Verdict::Unexplained,
             (true, None) => Verdict::NoBug,

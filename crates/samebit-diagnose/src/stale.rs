@@ -7,22 +7,22 @@ use samebit_model::Model;
 use crate::baseline::{Setting, whole};
 use crate::evidence::{Evidence, Seen};
 use crate::residual::Residual;
-use crate::suspect::{How, Precision, Suspect, run};
+use crate::suspect::{How, Suspect, run};
 
 /// Elements that count as a stretch.
 const LEAST: usize = 8;
 
-/// What the wrong part of a tensor looks like, in a sentence.
+/// What the wrong part of a tensor looks like, in a sentence; `suspect` is the pass as it is known so far.
 pub(crate) fn look(
     model: &Model,
     evidence: &Evidence,
     index: usize,
-    precision: Precision,
+    suspect: Suspect,
     setting: Setting,
 ) -> Option<String> {
     let seen = evidence.tensors().get(index).filter(|seen| seen.known.is_none())?;
     let how = How { keep: true, ..whole(model, setting) };
-    let outcome = run(model, Suspect::innocent(model, evidence, setting.isa, precision), evidence, how).ok()?;
+    let outcome = run(model, suspect, evidence, how).ok()?;
     let (_, _, cols, ours) =
         outcome.kept.iter().find(|(name, layer, ..)| *name == seen.name && *layer == seen.layer)?;
     let rows = seen.positions.iter().filter_map(|&position| ours.get(position * cols..(position + 1) * cols));
@@ -76,7 +76,7 @@ fn source(evidence: &Evidence, seen: &Seen, wrong: &[usize], ours: &[f32]) -> Op
         let near = |values: &[f32]| Residual::of(values, &old).distance() < 0.02;
         if near(&found) {
             return Some(format!(
-                "they are the old values of {}: a buffer was handed out again and not written",
+                "they are the values of {}: the operation was not done there, or a buffer was handed out again and not written",
                 other.label()
             ));
         }

@@ -119,3 +119,49 @@ fn bad_traces_are_refused() {
     assert!(refused(seen(96, 7, vec![0.0; 96])).contains("layers 0 to 1"));
     assert!(refused(seen(96, 0, vec![f32::NAN; 96])).contains("96 of 96 values are infinite or NaN"));
 }
+
+/// Two bugs in one operation: neither alone brings it right.
+#[test]
+fn two_bugs_of_one_operation_are_found_together() {
+    let subject = Subject::new("tiny-llama-256", "F32");
+    let index = |id: &str| subject.faults.iter().position(|fault| fault.id == id).expect("known");
+    let bugs = [index("attention-scale-missing"), index("cache-early-decode")];
+    let diagnosis = subject.diagnose(&subject.forge_in(&bugs, Shown::All, precisions()[0]).expect("made"));
+    let mut all: Vec<String> = diagnosis.findings.iter().flat_map(|finding| finding.ids.clone()).collect();
+    all.sort_unstable();
+    assert_eq!(all, ["attention-scale-missing", "cache-early-decode"], "{}", diagnosis.text());
+    assert!(diagnosis.departure.is_none(), "{}", diagnosis.text());
+}
+
+/// A leaky ReLU is nearly a ReLU, and is not told as one.
+#[test]
+fn what_is_only_like_a_known_bug_is_told_as_that() {
+    let subject = Subject::new("tiny-llama", "F32");
+    let clean = subject.forge_in(&[], Shown::All, precisions()[0]).expect("made");
+    let values = |name: &str, layer| &clean.tensors()[clean.find(name, layer).expect("there")].values;
+    let mut leaky = Evidence::new(clean.tokens.clone(), clean.prompt);
+    for seen in clean.tensors() {
+        let mut seen: Seen = seen.clone();
+        if seen.name == "ffn_gated" {
+            let (gate, up) = (values("ffn_gate", seen.layer), values("ffn_up", seen.layer));
+            seen.values = gate.iter().zip(up).map(|(&g, &u)| if g > 0.0 { g * u } else { 0.05 * g * u }).collect();
+        }
+        leaky.add(seen).expect("as it was");
+    }
+    let diagnosis = subject.diagnose(&leaky);
+    assert_eq!(diagnosis.verdict, Verdict::Unexplained, "{}", diagnosis.text());
+    assert!(diagnosis.findings.first().is_none_or(|finding| finding.partial), "{}", diagnosis.text());
+    assert_eq!(diagnosis.departure.as_ref().expect("it departs").tensor, "ffn_gated-0", "{}", diagnosis.text());
+}
+
+/// Wrong decoding is made inside experts too: nothing is left once it is known.
+#[test]
+fn experts_are_decoded_wrongly_like_the_rest() {
+    let subject = Subject::new("tiny-mixtral-256", "Q4_K_M");
+    let index = subject.faults.iter().position(|fault| fault.id == "q4-k-minimum").expect("known");
+    let evidence = subject.forge(&[index], Shown::All).expect("made");
+    assert!(evidence.find("ffn_moe_down", Some(1)).is_some());
+    let diagnosis = subject.diagnose(&evidence);
+    assert_eq!(first(&diagnosis), ["q4-k-minimum"], "{}", diagnosis.text());
+    assert!(diagnosis.departure.is_none(), "{}", diagnosis.text());
+}

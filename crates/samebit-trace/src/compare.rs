@@ -288,7 +288,7 @@ fn inputs_known(trace: &Trace, entry: &Entry) -> bool {
         Kind::Attention => here("Qcur_rope") && has("Kcur_rope", layer, &all) && has("Vcur", layer, &all),
         Kind::Residual if entry.name == "ffn_inp" => (here("attn_post_norm") || here("attn_out")) && before(rows),
         Kind::Residual => (here("ffn_post_norm") || here("ffn_out")) && here("ffn_inp"),
-        Kind::Gate => here("ffn_gate") && here("ffn_up"),
+        Kind::Gate => operation.inputs.iter().all(|input| here(input)),
         Kind::Other => false,
         _ => operation.inputs.iter().any(|&input| if input == "^" { before(rows) } else { here(input) }),
     }

@@ -14,7 +14,7 @@ use crate::trace::Trace;
 /// # Errors
 /// Traces that have nothing in common.
 pub(crate) fn add(report: &mut Report, a: &Trace, b: &Trace, tolerance: f64) -> Result<(), TraceError> {
-    let tokens = tokens(a, b);
+    let tokens = tokens(a, b, report.judged && report.first.is_none());
     if report.lines.is_empty() && tokens.is_empty() {
         return Err(TraceError::at(
             "the traces",
@@ -200,14 +200,19 @@ fn jump(report: &Report) -> Option<String> {
     (growth > 3.0).then(|| format!("the error grows most at {}: {growth:.0} times, to {error:.1e}", line.label))
 }
 
-/// What the tokens say, and whether that is a departure.
-fn tokens(a: &Trace, b: &Trace) -> Vec<(bool, String)> {
+/// What the tokens say, and whether that is a departure; where every operation is `explained`, so is another choice of tokens.
+fn tokens(a: &Trace, b: &Trace, explained: bool) -> Vec<(bool, String)> {
     let mut out = Vec::new();
+    let own = explained && chosen_by_logits(b);
+    let why = if own { ", which is their own highest logit: precision moves the choice" } else { "" };
     let (x, y) = (&a.meta.tokens, &b.meta.tokens);
     if !x.is_empty() && !y.is_empty() {
         match x.iter().zip(y).position(|(p, q)| p != q) {
             Some(0) => out.push((true, format!("they begin with different tokens, {} against {}: is the beginning-of-sequence token missing or doubled?", x[0], y[0]))),
-            Some(at) => out.push((true, format!("their tokens are the same up to position {at}, where {} stands against {}; only what is before is compared", x[at], y[at]))),
+            Some(at) => {
+                let generated = at >= prompt(a) && at >= prompt(b);
+                out.push((!(own && generated), format!("their tokens are the same up to position {at}, where {} stands against {}; only what is before is compared", x[at], y[at])));
+            }
             None if a.entries.is_empty() || b.entries.is_empty() => {
                 let which = if x.len() == y.len() { "are the same" } else { "are the same as far as both go" };
                 out.push((x.len() != y.len(), format!("their {} and {} tokens {which}", x.len(), y.len())));
@@ -218,9 +223,23 @@ fn tokens(a: &Trace, b: &Trace) -> Vec<(bool, String)> {
     let (x, y) = (&a.meta.generated, &b.meta.generated);
     let both = !x.is_empty() && !y.is_empty();
     if let Some(at) = x.iter().zip(y).position(|(p, q)| p != q) {
-        out.push((true, format!("the generated tokens part at step {at}: {} against {}", x[at], y[at])));
+        out.push((!own, format!("the generated tokens part at step {at}: {} against {}{why}", x[at], y[at])));
     } else if both {
         out.push((false, format!("the first {} generated tokens are the same", x.len().min(y.len()))));
     }
     out
+}
+
+/// Tokens before the first generated one; the last generated one was not run.
+fn prompt(trace: &Trace) -> usize {
+    (trace.meta.tokens.len() + 1).saturating_sub(trace.meta.generated.len().max(1))
+}
+
+/// Whether each token that a trace generated is the highest of its own logits, where these are there.
+fn chosen_by_logits(trace: &Trace) -> bool {
+    let Some(logits) = trace.entry("result_output", None) else { return false };
+    trace.meta.generated.iter().zip(prompt(trace)..).all(|(&token, position)| {
+        let row = position.checked_sub(1).and_then(|before| logits.row(before));
+        row.is_some_and(|row| row.get(token as usize).is_some_and(|&chosen| row.iter().all(|&v| v <= chosen)))
+    })
 }

@@ -103,11 +103,28 @@ pub const OPERATIONS: &[Operation] = &[
     op("ffn_inp", Kind::Residual, true, &["attn_post_norm", "attn_out", "^"], &["sa_out"]),
     op("ffn_norm", Kind::Norm, true, &["ffn_inp"], &["attn_post_norm_moe"]),
     op("ffn_moe_logits", Kind::Linear, true, &["ffn_norm"], &[]),
-    op("ffn_moe_weights", Kind::Router, true, &["ffn_moe_logits"], &[]),
+    op("ffn_moe_topk", Kind::Router, true, &["ffn_moe_logits"], &[]),
+    op(
+        "ffn_moe_weights",
+        Kind::Router,
+        true,
+        &["ffn_moe_logits"],
+        &["ffn_moe_weights_norm", "ffn_moe_weights_softmax"],
+    ),
+    op("ffn_moe_gate", Kind::Linear, true, &["ffn_norm"], &["ffn_moe_gate_biased"]),
+    op("ffn_moe_up", Kind::Linear, true, &["ffn_norm"], &["ffn_moe_up_biased"]),
+    op(
+        "ffn_moe_gated",
+        Kind::Gate,
+        true,
+        &["ffn_moe_gate", "ffn_moe_up"],
+        &["ffn_moe_swiglu", "ffn_moe_geglu", "ffn_moe_swiglu_oai", "ffn_moe_gate_par"],
+    ),
+    op("ffn_moe_down", Kind::Linear, true, &["ffn_moe_gated"], &["ffn_moe_down_biased"]),
     op("ffn_gate", Kind::Linear, true, &["ffn_norm"], &[]),
     op("ffn_up", Kind::Linear, true, &["ffn_norm"], &[]),
     op("ffn_gated", Kind::Gate, true, &["ffn_gate", "ffn_up"], &["ffn_swiglu", "ffn_geglu", "ffn_gate_par", "ffn_act"]),
-    op("ffn_out", Kind::Linear, true, &["ffn_gated", "ffn_norm"], &["ffn_moe_out", "ffn_down"]),
+    op("ffn_out", Kind::Linear, true, &["ffn_gated", "ffn_moe_down", "ffn_norm"], &["ffn_moe_out", "ffn_down"]),
     op("ffn_post_norm", Kind::Norm, true, &["ffn_out"], &[]),
     op("l_out", Kind::Residual, true, &["ffn_post_norm", "ffn_out", "ffn_inp"], &["layer_out", "hidden"]),
     op("result_norm", Kind::Norm, false, &["^"], &["final_norm", "output_norm"]),
@@ -192,6 +209,8 @@ pub fn of_graph(name: &str, operation: &str, sources: &[&str]) -> Option<(String
         ("ROPE", "Qcur" | "Kcur") => Some((format!("{base}_rope"), layer)),
         // Queries that carry the scale already are no result of their own.
         ("SCALE", "Qcur" | "Qcur_rope") | ("GET_ROWS", "attn_out" | "ffn_inp" | "l_out") => None,
+        // Before they are brought to a sum of one.
+        ("GET_ROWS", "ffn_moe_weights") => None,
         _ => Some((base, layer)),
     }
 }

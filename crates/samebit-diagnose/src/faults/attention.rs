@@ -5,7 +5,7 @@ use samebit_model::weights::Layer;
 
 use super::rope::short;
 use super::{Fault, Number, Topic};
-use crate::attention::{Attention, HeadMap, Mask, Store};
+use crate::attention::{Attention, Empty, HeadMap, Mask, Store};
 
 const SCALE: &str = "NUMERICS.md 8.3 and 16 (table of architectures)";
 const VISIBLE: &str = "NUMERICS.md 8.2";
@@ -14,6 +14,7 @@ pub(super) fn faults(model: &Model) -> Vec<Fault> {
     let mut faults = scales(model);
     faults.extend(caps(model));
     faults.extend(masks());
+    faults.extend(empty());
     faults.extend(heads(model));
     faults.extend(windows(model));
     faults.extend(stores());
@@ -115,6 +116,19 @@ fn masks() -> Vec<Fault> {
             Mask::OneAhead,
         ),
         mask(
+            "mask-one-ahead-in-cache",
+            "attention reads one position too many, always: the next token of the prompt, or an empty slot",
+            false,
+            Mask::OneAheadInCache,
+        ),
+        mask(
+            "mask-zero",
+            "hidden scores are set to 0, not to −∞: tokens of the prompt see those after them",
+            false,
+            Mask::Zeroed,
+        ),
+        mask("mask-first-hidden", "position 0 is left out of attention", false, Mask::FirstHidden),
+        mask(
             "mask-current-missing",
             "a token does not see itself: the current key and value are left out of attention",
             false,
@@ -127,6 +141,26 @@ fn masks() -> Vec<Fault> {
             Mask::CurrentMissing { in_decode: true },
         ),
     ]
+}
+
+/// Slots without a key that take part in the softmax.
+fn empty() -> Vec<Fault> {
+    let one = |id, finding: &str, in_decode| {
+        edit(Topic::Cache, id, finding, VISIBLE, in_decode, move |a| a.empty = Empty::One { in_decode })
+    };
+    let mut faults = vec![
+        one("cache-one-beyond", "a generated token reads one slot too many, an empty one", true),
+        one("softmax-plus-one", "one is added to the softmax's sum, as if there were one more score, of 0", false),
+    ];
+    faults.extend([32.0, 128.0, 512.0, 2048.0, 8192.0].map(slots));
+    faults
+}
+
+fn slots(guess: f64) -> Fault {
+    let count = guess.round() as usize;
+    let finding = format!("empty slots take part in the softmax, with scores of 0: the cache has about {count}");
+    edit(Topic::Cache, "cache-empty-slots", &finding, VISIBLE, false, move |a| a.empty = Empty::UpTo(count))
+        .number(Number { series: "cache-empty-slots", right: 1.0, guess, refine: Some(|_, guess| slots(guess)) })
 }
 
 fn heads(model: &Model) -> Vec<Fault> {
@@ -144,6 +178,11 @@ fn heads(model: &Model) -> Vec<Fault> {
             ));
         }
         faults.push(map("heads-first", "all query heads take the first key/value head", HeadMap::First));
+        faults.push(map("heads-reversed", "key/value heads are counted from the end", HeadMap::Reversed));
+        if config.group() != config.kv_heads {
+            let finding = "query head g takes key/value head ⌊g / K⌋, not ⌊g / (G / K)⌋";
+            faults.push(map("heads-by-count", finding, HeadMap::ByCount));
+        }
     }
     faults.push(edit(
         Topic::Attention,
@@ -218,7 +257,9 @@ fn windows_of_attention(id: &'static str, finding: String, change: fn(&mut Vec<O
 
 /// Mistakes in storing: id, finding, what is stored, and whether keys or values alone are concerned.
 #[rustfmt::skip]
-const STORES: [(&str, &str, Store, Option<bool>); 13] = [
+const STORES: [(&str, &str, Store, Option<bool>); 15] = [
+    ("cache-first-empty", "slot 0 of the cache is read empty: its key and value were never written, or were lost", Store::FirstEmpty, None),
+    ("cache-from-zero", "generated tokens' keys and values are written from slot 0 on, over the prompt's", Store::FromZero, None),
     ("cache-late", "keys and values are written one position too late: slot 0 stays empty", Store::AllLate, None),
     ("cache-late-decode", "generated tokens' keys and values are written one position too late", Store::DecodeLate, None),
     ("cache-early-decode", "generated tokens' keys and values are written one position too early, over the one before; the last slot read is empty",
@@ -238,7 +279,7 @@ const STORES: [(&str, &str, Store, Option<bool>); 13] = [
 
 fn stores() -> Vec<Fault> {
     let fault = |(id, finding, store, only_keys): (&'static str, &str, Store, Option<bool>)| {
-        let decode = store != Store::AllLate;
+        let decode = !matches!(store, Store::AllLate | Store::FirstEmpty);
         edit(Topic::Cache, id, finding, "NUMERICS.md 8.1, 8.2 and 16, step 2.4", decode, move |attention| {
             (attention.store, attention.only_keys) = (store, only_keys);
         })

@@ -5,6 +5,7 @@
 mod attention;
 mod embedding;
 mod feed_forward;
+mod layers;
 mod norms;
 mod output;
 mod products;
@@ -21,6 +22,8 @@ use crate::suspect::Suspect;
 pub enum Topic {
     /// Which tokens the model sees.
     Tokens,
+    /// Which layer's weights stand where.
+    Layers,
     /// Embeddings.
     Embedding,
     /// Norms.
@@ -126,6 +129,7 @@ pub fn all(model: &Model, evidence: &Evidence, readings: &[Reading]) -> Vec<Faul
     faults.extend(attention::faults(model));
     faults.extend(feed_forward::faults(model));
     faults.extend(output::faults(model));
+    faults.extend(layers::faults(model));
     faults
 }
 

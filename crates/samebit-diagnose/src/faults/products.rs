@@ -219,7 +219,7 @@ fn spoil_products(suspect: &mut Suspect, decoder: &'static Decoder) {
                 crate::product::product(tap, moment).is_some_and(|p| p.linear.weight.format() == decoder.format);
             if concerned {
                 let row_of = |p: &crate::product::Product<'_>, row: usize, into: &mut Vec<f32>| {
-                    let matrix = p.linear.weight.matrix(moment.model.gguf(), 0);
+                    let matrix = p.matrix(moment);
                     into.resize(matrix.cols, 0.0);
                     decoder.decode(matrix.row(row), into);
                 };

@@ -3,6 +3,7 @@
 use samebit_model::Model;
 use samebit_model::config::{RopeConfig, RopeScalingConfig};
 use samebit_model::weights::RopeFactors;
+use samebit_numerics::math::double::{exp, ln};
 use samebit_numerics::ops::rope::Pairing;
 
 use super::{Fault, Number, Topic};
@@ -15,15 +16,22 @@ const POSITION: &str = "NUMERICS.md 7.4 and 8.2: positions are absolute, from 0"
 pub(super) fn faults(model: &Model) -> Vec<Fault> {
     let rope = &model.config().rope;
     let mut faults = vec![pairing(model)];
-    let bases = [100.0, 1e3, 1e4, 1e5, 13e4, 15e4, 5e5, 1e6, 5e6, 1e7];
     let right = f64::from(rope.base);
+    let mut bases = vec![100.0, 1e3, 1e4, 1e5, 13e4, 15e4, 5e5, 1e6, 5e6, 1e7];
+    // Exponents of i / n for 2i / n, and of a head's elements over the model's width.
+    bases.extend([powf(right, 0.5), powf(right, rope.dims as f64 / model.config().width as f64)]);
     faults.extend(bases.into_iter().filter(|b| (b - right).abs() > 1e-6 * right).map(|b| base(model, b)));
     faults.extend(dimensions(model));
     faults.extend(scaling(model));
     faults.extend(windowed(rope));
     faults.extend(positions());
     faults.extend(applied());
+    faults.extend(turned());
     faults
+}
+
+fn powf(base: f64, exponent: f64) -> f64 {
+    exp(exponent * ln(base))
 }
 
 fn config(
@@ -219,7 +227,7 @@ fn windowed(rope: &RopeConfig) -> Vec<Fault> {
 type At = fn(usize, usize) -> f64;
 
 fn positions() -> Vec<Fault> {
-    let named: [(&'static str, &'static str, bool, At); 9] = [
+    let named: [(&'static str, &'static str, bool, At); 12] = [
         ("rope-position-plus-one", "RoPE's positions begin at 1", false, |p, _| p as f64 + 1.0),
         ("rope-position-minus-one", "RoPE's positions are one too small", false, |p, _| p as f64 - 1.0),
         ("rope-position-decode-plus-one", "RoPE's position is one too large for generated tokens", true, |p, n| {
@@ -228,6 +236,20 @@ fn positions() -> Vec<Fault> {
         ("rope-position-decode-minus-one", "RoPE's position is one too small for generated tokens", true, |p, n| {
             if p < n { p as f64 } else { p as f64 - 1.0 }
         }),
+        ("rope-position-decode-plus-two", "RoPE's position is two too large for generated tokens", true, |p, n| {
+            if p < n { p as f64 } else { p as f64 + 2.0 }
+        }),
+        ("rope-position-decode-minus-two", "RoPE's position is two too small for generated tokens", true, |p, n| {
+            if p < n { p as f64 } else { p as f64 - 2.0 }
+        }),
+        (
+            "rope-missing-decode",
+            "RoPE is not applied to generated tokens, or their position is always 0",
+            true,
+            |p, n| {
+                if p < n { p as f64 } else { 0.0 }
+            },
+        ),
         ("rope-position-decode-zero", "RoPE's position begins at 0 again for generated tokens", true, |p, n| {
             if p < n { p as f64 } else { (p - n) as f64 }
         }),
@@ -258,7 +280,21 @@ fn applied() -> Vec<Fault> {
             true
         })
     };
+    let off = |id, finding: &str, tap: &'static str, by: At| {
+        Fault::new(Topic::Rope, id, finding, POSITION, move |suspect: &mut Suspect, _: &Model| {
+            suspect.change(tap, move |moment, values| turn(moment, tap, values, by));
+            true
+        })
+    };
     vec![
+        off("rope-queries-plus-one", "queries are turned by a position one too large", "Qcur_rope", |p, _| {
+            p as f64 + 1.0
+        }),
+        off("rope-queries-minus-one", "queries are turned by a position one too small", "Qcur_rope", |p, _| {
+            p as f64 - 1.0
+        }),
+        off("rope-keys-plus-one", "keys are turned by a position one too large", "Kcur_rope", |p, _| p as f64 + 1.0),
+        off("rope-keys-minus-one", "keys are turned by a position one too small", "Kcur_rope", |p, _| p as f64 - 1.0),
         only("rope-keys-missing", "RoPE is applied to queries only", "Kcur_rope"),
         only("rope-queries-missing", "RoPE is applied to keys only", "Qcur_rope"),
         Fault::new(
@@ -277,14 +313,49 @@ fn applied() -> Vec<Fault> {
     ]
 }
 
+/// What becomes of a pair: `(a, b, cosine, sine)`.
+type Spin = fn(f32, f32, f32, f32) -> (f32, f32);
+const RIGHT: Spin = |a, b, cos, sin| (a * cos - b * sin, a * sin + b * cos);
+
+/// Pairs turned by a wrong formula.
+fn turned() -> Vec<Fault> {
+    let named: [(&'static str, &'static str, Spin); 3] = [
+        ("rope-sine-cosine", "RoPE's sines and cosines are taken for each other", |a, b, cos, sin| {
+            RIGHT(a, b, sin, cos)
+        }),
+        (
+            "rope-sign",
+            "RoPE subtracts in both halves of a pair: (a·cos − b·sin, b·cos − a·sin)",
+            |a, b, cos, sin| (a * cos - b * sin, b * cos - a * sin),
+        ),
+        ("rope-in-place", "RoPE's second element is made from the first one after it was turned", |a, b, cos, sin| {
+            let first = a * cos - b * sin;
+            (first, first * sin + b * cos)
+        }),
+    ];
+    let fault = |(id, finding, spin): (&'static str, &'static str, Spin)| {
+        Fault::new(Topic::Rope, id, finding, "NUMERICS.md 7.5", move |suspect, _| {
+            for tap in ["Qcur_rope", "Kcur_rope"] {
+                suspect.change(tap, move |moment, values| spun(moment, tap, values, |p, _| p as f64, spin));
+            }
+            true
+        })
+    };
+    named.into_iter().map(fault).collect()
+}
+
 /// Turns the heads anew, by other positions.
 fn turn(moment: &Moment<'_>, tap: &str, values: &mut [f32], at: At) {
+    spun(moment, tap, values, at, RIGHT);
+}
+
+fn spun(moment: &Moment<'_>, tap: &str, values: &mut [f32], at: At, spin: Spin) {
     let normed = if tap == "Qcur_rope" { "Qcur_normed" } else { "Kcur_normed" };
     let plain = if tap == "Qcur_rope" { "Qcur" } else { "Kcur" };
     let before = if moment.tensors.contains_key(normed) { normed } else { plain };
     if moment.earlier(before).len() == values.len() {
         values.copy_from_slice(moment.earlier(before));
-        rotate(moment, values, at);
+        rotate(moment, values, at, spin);
     }
 }
 
@@ -293,7 +364,7 @@ fn turn_then_norm(moment: &Moment<'_>, before: &str, values: &mut [f32]) {
     let norm = if before == "Qcur" { &layer.query_norm } else { &layer.key_norm };
     let (Some(norm), true) = (norm, moment.earlier(before).len() == values.len()) else { return };
     values.copy_from_slice(moment.earlier(before));
-    rotate(moment, values, |p, _| p as f64);
+    rotate(moment, values, |p, _| p as f64, RIGHT);
     for head in values.chunks_exact_mut(norm.len()) {
         let mean = head.iter().map(|v| v * v).sum::<f32>() / norm.len() as f32;
         let factor = 1.0 / (mean + moment.config().epsilon).sqrt();
@@ -302,7 +373,7 @@ fn turn_then_norm(moment: &Moment<'_>, before: &str, values: &mut [f32]) {
 }
 
 /// RoPE from the model's own tables, by any position.
-fn rotate(moment: &Moment<'_>, values: &mut [f32], at: At) {
+fn rotate(moment: &Moment<'_>, values: &mut [f32], at: At, spin: Spin) {
     let config = moment.config();
     let windowed = moment.layer.is_some_and(|layer| config.windows[layer].is_some());
     let (frequencies, magnitude) = samebit_model::rope_frequencies(moment.model, windowed, moment.tokens.len());
@@ -322,7 +393,7 @@ fn rotate(moment: &Moment<'_>, values: &mut [f32], at: At) {
                     Pairing::Normal => (2 * i, 2 * i + 1),
                     Pairing::Neox => (i, i + pairs),
                 };
-                (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
+                (head[a], head[b]) = spin(head[a], head[b], cos, sin);
             }
         }
     }

@@ -11,7 +11,7 @@ Examples:
   samebit check-engine -- ./my-engine --prompt {prompt}
 
 In a COMMAND, {prompt}, {n} and {threads} stand for the prompt, the number of tokens and the number of threads; what it prints on
-standard output is its answer. At a URL the OpenAI API is spoken (/v1/completions), with temperature 0 and seed 0.
+standard output is its answer. At a URL the OpenAI API is spoken (/v1/completions, or /v1/chat/completions with --chat), with temperature 0 and seed 0.
 
 What is tried: the same prompt again (promise R); with other numbers of threads (T, commands alone); while other requests run (B);
 with its prompt cut by a longer one before it, and with the cache of prompts on and off (K, servers alone); in another order (R).
@@ -27,6 +27,9 @@ pub(crate) struct CheckEngineArgs {
     /// The command, with {prompt}, {n} and {threads}
     #[arg(value_name = "COMMAND", last = true)]
     pub(crate) command: Vec<String>,
+    /// Ask the server by /v1/chat/completions
+    #[arg(long, env = "SAMEBIT_CHAT", value_parser = FalseyValueParser::new(), conflicts_with = "command")]
+    pub(crate) chat: bool,
     /// A prompt; may be given several times
     #[arg(short = 'p', long = "prompt", value_name = "TEXT")]
     pub(crate) prompts: Vec<String>,

@@ -180,8 +180,10 @@ fn tokens_finding(
     // Tokens that a text would give, but for its beginning.
     let bytes: Vec<u8> = found.iter().filter_map(|&id| tokenizer.piece(id)).flat_map(|piece| piece.to_vec()).collect();
     let again = tokenizer.encode(&bytes, EncodeOptions { add_special: true, parse_special: true });
-    let missing =
-        adds && found.len() > 3 && again.split_first().is_some_and(|(first, rest)| *first == bos && rest == found);
+    let missing = adds
+        && found.first() != Some(&bos)
+        && found.len() > 3
+        && again.split_first().is_some_and(|(first, rest)| *first == bos && rest == found);
     if missing {
         return tell("bos-missing", "The prompt begins without the beginning-of-sequence token.".into(), &again);
     }

@@ -1,6 +1,8 @@
 //! The command line as a user meets it: processes, exit codes, what is on stdout and what on stderr.
 
 mod bench;
+mod check_engine;
+mod diagnose;
 mod inspect;
 mod logits;
 mod run;

@@ -40,15 +40,15 @@ pub(super) struct Question<'a> {
 
 /// Somebody to ask.
 pub(super) enum Engine {
-    Server { agent: ureq::Agent, url: String, model: Option<String> },
+    Server { agent: ureq::Agent, url: String, model: Option<String>, chat: bool },
     Command { words: Vec<String>, timeout: Duration },
 }
 
 impl Engine {
-    pub(super) fn server(url: &str, model: Option<String>, timeout: Duration) -> Self {
+    pub(super) fn server(url: &str, model: Option<String>, chat: bool, timeout: Duration) -> Self {
         let config = ureq::Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false).build();
         let url = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
-        Self::Server { agent: config.new_agent(), url, model }
+        Self::Server { agent: config.new_agent(), url, model, chat }
     }
 
     pub(super) fn is_server(&self) -> bool {
@@ -62,41 +62,55 @@ impl Engine {
 
     pub(super) fn ask(&self, question: Question<'_>) -> Result<Answer, String> {
         match self {
-            Self::Server { agent, url, model } => ask_server(agent, url, model.as_deref(), question),
+            Self::Server { agent, url, model, chat } => {
+                let mut body = body(question, *chat);
+                if let Some(model) = model {
+                    body["model"] = json!(model);
+                }
+                let place = if *chat { "/v1/chat/completions" } else { "/v1/completions" };
+                ask_server(agent, &format!("{url}{place}"), &body)
+            }
             Self::Command { words, timeout } => run_command(words, *timeout, question),
         }
     }
 }
 
-fn ask_server(agent: &ureq::Agent, url: &str, model: Option<&str>, question: Question<'_>) -> Result<Answer, String> {
-    let mut body = json!({
-        "prompt": question.prompt, "max_tokens": question.count, "temperature": 0, "seed": 0, "logprobs": 2, "stream": false,
-    });
-    if let Some(model) = model {
-        body["model"] = json!(model);
+fn body(question: Question<'_>, chat: bool) -> Value {
+    let mut body = json!({ "max_tokens": question.count, "temperature": 0, "seed": 0, "stream": false });
+    if chat {
+        body["messages"] = json!([{ "role": "user", "content": question.prompt }]);
+        body["logprobs"] = json!(true);
+        body["top_logprobs"] = json!(2);
+    } else {
+        body["prompt"] = json!(question.prompt);
+        body["logprobs"] = json!(2);
     }
     if let Some(cache) = question.cache {
         // llama.cpp's own; others ignore it, or refuse, which is told.
         body["cache_prompt"] = json!(cache);
     }
-    let place = format!("{url}/v1/completions");
-    let response = agent.post(&place).header("content-type", "application/json").send(body.to_string());
+    body
+}
+
+fn ask_server(agent: &ureq::Agent, place: &str, body: &Value) -> Result<Answer, String> {
+    let response = agent.post(place).header("content-type", "application/json").send(body.to_string());
     let mut response = response.map_err(|error| format!("{place}: {error}"))?;
     let status = response.status();
     let text = response.body_mut().with_config().limit(MOST_BYTES).read_to_string();
     let text = text.map_err(|error| format!("{place}: {error}"))?;
     if !status.is_success() {
         let start: String = text.chars().take(200).collect();
-        return Err(format!("{place}: answers {status}: {start}"));
+        let remedy = if status == 404 && !place.contains("chat") { " (if it only chats: --chat)" } else { "" };
+        return Err(format!("{place}: answers {status}{remedy}: {start}"));
     }
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{place}: no JSON: {error}"))?;
-    answer(&value).ok_or_else(|| format!("{place}: has no choices[0].text: not the OpenAI API"))
+    answer(&value).ok_or_else(|| format!("{place}: the answer has no choices[0].text: not the OpenAI API"))
 }
 
 /// An answer in either of the two forms that log-probabilities have.
 fn answer(value: &Value) -> Option<Answer> {
     let choice = value.get("choices")?.get(0)?;
-    let text = choice.get("text")?.as_str()?.to_owned();
+    let text = choice.get("text").or_else(|| choice.get("message")?.get("content"))?.as_str()?.to_owned();
     let logprobs = choice.get("logprobs");
     let mut tokens = Vec::new();
     for item in logprobs.and_then(|l| l.get("content")).and_then(Value::as_array).into_iter().flatten() {
@@ -185,6 +199,8 @@ mod tests {
         assert_eq!(new, old);
         assert_eq!((new.tokens[0].margin, new.tokens[1].margin), (Some(0.5), None));
         assert_eq!(answer(&json!({"choices": []})), None);
+        let chat = json!({"choices": [{"message": {"role": "assistant", "content": "a b"}}]});
+        assert_eq!(answer(&chat).expect("an answer").text, "a b");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &CheckEngineArgs, verbosity: Verbosity) -> Result<(), Fa
         Some(url) if !url.starts_with("http://") => {
             return Err(Failure::Usage(format!("--url {url}: only http:// is spoken, to a server nearby")));
         }
-        Some(url) => Engine::server(url, args.model_name.clone(), timeout),
+        Some(url) => Engine::server(url, args.model_name.clone(), args.chat, timeout),
         None => Engine::Command { words: args.command.clone(), timeout },
     };
     if !engine.is_server() && !engine.takes("{prompt}") {
