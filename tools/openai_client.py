@@ -91,12 +91,13 @@ def embeddings(client, model):
 
 def responses(client, model):
     answer = client.responses.create(model=model, input="Name three colours.", max_output_tokens=24)
-    text = ""
-    with client.responses.stream(model=model, input="Name three colours.", max_output_tokens=24) as stream:
-        for event in stream:
-            if event.type == "response.output_text.delta":
-                text += event.delta
-        assert stream.get_final_response().output_text == text
+    text, final = "", None
+    for event in client.responses.create(model=model, input="Name three colours.", max_output_tokens=24, stream=True):
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        elif event.type in ("response.completed", "response.incomplete"):
+            final = event.response
+    assert final.output_text == text and final.usage.output_tokens == answer.usage.output_tokens
     assert text == answer.output_text
     return text
 

@@ -33,6 +33,8 @@ enum Place {
     Text,
     /// Behind a mark.
     Call,
+    /// In what looks like a call without a mark.
+    Bare,
 }
 
 /// Reads one answer.
@@ -78,6 +80,10 @@ impl Reader {
                 Some(calls) => delta.calls = calls,
                 None => delta.content = mark(family).to_owned() + &held,
             },
+            (Some(family), Place::Bare) => match bare_calls(family, &held) {
+                Some(calls) => delta.calls = calls,
+                None => delta.content = held,
+            },
             // White space after the last call was between calls.
             _ if self.calls > 0 && held.trim().is_empty() => {}
             _ => delta.content = held,
@@ -87,6 +93,10 @@ impl Reader {
     }
 
     fn hermes(&mut self, delta: &mut Delta) {
+        // Small models forget the marks.
+        if self.undecided() {
+            return;
+        }
         loop {
             if self.place == Place::Call {
                 let Some(end) = self.held.find(CLOSE) else { return };
@@ -135,16 +145,47 @@ impl Reader {
             if text.is_empty() || (text.len() < PYTHON.len() && PYTHON.starts_with(text)) {
                 return;
             }
-            self.place =
-                if text.starts_with(['{', '[']) || text.starts_with(PYTHON) { Place::Call } else { Place::Text };
             if let Some(rest) = text.strip_prefix(PYTHON) {
-                self.held = rest.to_owned();
+                (self.held, self.place) = (rest.to_owned(), Place::Call);
             }
         }
-        if self.place == Place::Text {
+        if !self.undecided() && self.place != Place::Call {
+            self.place = Place::Text;
             delta.content = std::mem::take(&mut self.held);
         }
     }
+
+    /// Whether the answer so far may be, or become, a call without a mark.
+    fn undecided(&mut self) -> bool {
+        if self.place == Place::Start {
+            match looks_like_call(&self.held) {
+                Some(true) => self.place = Place::Bare,
+                Some(false) => {}
+                None => return !self.held.is_empty(),
+            }
+        }
+        self.place == Place::Bare
+    }
+}
+
+/// How calls without a mark begin, white space aside.
+const BEGINNINGS: [&str; 3] = ["{\"name\":", "[{\"name\":", "{\"type\":\"function\""];
+
+/// Whether a text begins as calls do; `None`: it is too short to tell.
+fn looks_like_call(text: &str) -> Option<bool> {
+    let longest = BEGINNINGS.iter().map(|beginning| beginning.len()).max().unwrap_or(0);
+    let dense: String = text.chars().filter(|c| !c.is_whitespace()).take(longest).collect();
+    if BEGINNINGS.iter().any(|beginning| dense.starts_with(beginning)) {
+        return Some(true);
+    }
+    if BEGINNINGS.iter().any(|beginning| beginning.starts_with(&dense)) { None } else { Some(false) }
+}
+
+/// The calls that a text without a mark consists of: each must have arguments, for else anything that has a name would be a call.
+fn bare_calls(family: Family, text: &str) -> Option<Vec<Call>> {
+    let objects = text.matches("\"name\"").count();
+    let arguments = text.matches("\"arguments\"").count() + text.matches("\"parameters\"").count();
+    calls(family, text).filter(|calls| objects >= calls.len() && arguments >= calls.len())
 }
 
 /// What stood before a text that turned out to be no call. Llama's may have had none.
@@ -249,7 +290,19 @@ mod tests {
         assert_eq!(read(Family::Hermes, text), wanted);
         let cut = "<tool_call>{\"name\": \"f\", \"arguments\": \"{\\\"x\\\": 2}\"}";
         assert_eq!(read(Family::Hermes, cut), (String::new(), vec![call("f", "{\"x\": 2}")]));
-        for text in ["a <b> c ", "<tool_call>nonsense</tool_call> then", "<tool_call>{\"name\": 3", "a <tool_", " \n"] {
+        let bare = "{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n{\"name\": \"g\", \"arguments\": {}}";
+        assert_eq!(read(Family::Hermes, bare), (String::new(), vec![call("f", "{\"x\": 1}"), call("g", "{}")]));
+        let texts = [
+            "a <b> c ",
+            "<tool_call>nonsense</tool_call> then",
+            "<tool_call>{\"name\": 3",
+            "a <tool_",
+            " \n",
+            "{\"name\": \"Ada\"}",
+            "{\"n\": 1}",
+            "{\"name\": \"f\", \"arguments\": ",
+        ];
+        for text in texts {
             assert_eq!(read(Family::Hermes, text), (text.into(), vec![]), "{text}");
         }
     }

@@ -35,6 +35,7 @@ fn what_there_is_to_see() {
 fn the_description_describes_what_there_is() {
     let server = server();
     let document = server.get("/openapi.json").ok();
+    assert_eq!(document["components"]["schemas"]["TokenId"]["maximum"], 511);
     let paths = document["paths"].as_object().expect("paths");
     assert!(paths.len() > 10);
     for (path, operations) in paths {

@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct Body {
+    #[serde(rename = "model")]
+    _model: Option<String>,
     input: Value,
     encoding_format: Option<Format>,
     dimensions: Option<u64>,

@@ -167,6 +167,11 @@ fn message(app: &App, index: usize, mut fields: Map<String, Value>) -> Result<Me
     let param = |field: &str| format!("messages[{index}].{field}");
     let role = fields.get("role").and_then(Value::as_str).map(str::to_owned);
     let role = role.ok_or_else(|| ApiError::field(&param("role"), "give a text, such as user"))?;
+    for name in ["name", "tool_call_id"] {
+        if fields.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
+            return Err(ApiError::field(&param(name), "give a text"));
+        }
+    }
     if role == "developer" && !app.capabilities.developer {
         fields.insert("role".into(), "system".into());
     }

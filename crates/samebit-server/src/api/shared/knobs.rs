@@ -18,6 +18,9 @@ const MOST_BIASES: usize = 4096;
 /// The fields; each may be missing.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Knobs {
+    /// Any text: there is one model, and the response tells which.
+    #[serde(rename = "model")]
+    _model: Option<String>,
     max_tokens: Option<i64>,
     max_completion_tokens: Option<i64>,
     max_output_tokens: Option<i64>,
