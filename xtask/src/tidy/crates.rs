@@ -16,7 +16,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("samebit-server", &["samebit-engine", "samebit-grammar", "samebit-text"]),
     ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-diagnose", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"]),
-    ("samebit-conform", &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-numerics", "samebit-synth"]),
+    (
+        "samebit-conform",
+        &["samebit-engine", "samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-synth"],
+    ),
     ("samebit-accuracy", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("checkkern", &["samebit-kernels", "samebit-numerics"]),
     (
