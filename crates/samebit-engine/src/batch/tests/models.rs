@@ -83,17 +83,20 @@ fn world(vocabulary: usize) -> World {
         context: CONTEXT,
         stems: vec![stem(20), stem(40), stem(270), vec![1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]],
         tail: 2,
-        answer: 16,
+        answer: 12,
         submissions: 2..7,
         pages: 0..12,
+        caches: 40,
     }
 }
 
 fn schedules(shape: &str, quant: &str, seeds: std::ops::Range<u64>) {
     let engine = engine(shape, quant);
+    // Of other weights' precision, and so mostly of the same opinion.
+    let draft = self::engine(shape, "Q4_0");
     let mut model = OneByOne::new(&engine);
     let world = world(engine.vocab_size());
-    let (mut preemptions, mut cached) = (0, 0);
+    let (mut preemptions, mut cached, mut drafted, mut accepted) = (0, 0, 0, 0);
     for seed in seeds {
         let mut plan = world.plan(seed);
         foresee(&mut model, &mut plan);
@@ -103,18 +106,26 @@ fn schedules(shape: &str, quant: &str, seeds: std::ops::Range<u64>) {
             kv_cache: plan.kv_cache,
             ..engine.options().clone()
         };
-        let mut batch = Batch::new(&engine.with_options(&options), plan.limits.clone());
+        let subject = engine.with_options(&options);
+        let mut batch = match plan.foresight {
+            false => Batch::new(&subject, plan.limits.clone()),
+            true => Batch::with_draft(&subject, &draft, plan.limits.clone()).expect("the same vocabulary"),
+        };
         let (heard, counts) = run(&mut *batch.steps, &plan);
         assert_eq!(agrees(&mut model, &plan, &heard), Ok(()), "{shape} {quant}, schedule {seed}");
         assert_eq!((counts.running, counts.waiting, counts.pages_used), (0, 0, 0), "{shape} {quant}, schedule {seed}");
         preemptions += counts.preemptions;
         cached += counts.cached_tokens;
+        drafted += counts.drafted_tokens;
+        accepted += counts.accepted_tokens;
     }
-    println!("{shape} {quant}: {preemptions} preemptions, {cached} tokens from the prefix cache");
-    assert!(preemptions > 0 && cached > 0, "{shape} {quant}");
+    println!(
+        "{shape} {quant}: {preemptions} preemptions, {cached} tokens from the prefix cache, {accepted} of {drafted} guesses right"
+    );
+    assert!(preemptions > 0 && cached > 0 && accepted > 0 && drafted > accepted, "{shape} {quant}");
 }
 
 #[test]
 fn any_schedule_of_a_llama() {
-    schedules("tiny-llama", "Q8_0", 0..100);
+    schedules("tiny-llama", "Q8_0", 0..400);
 }
