@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct Model {
     /// The model and how it is run.
     pub engine: Engine,
+    /// A smaller model of the same vocabulary that guesses ahead; it changes no bit.
+    pub draft: Option<Engine>,
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
     /// Its chat template, or why it has none.

@@ -108,18 +108,29 @@ pub(crate) fn start(
     let flag = Lowered(Arc::clone(&alive));
     let thread = std::thread::Builder::new().name("samebit-engine".into()).spawn(move || {
         let _flag = flag;
-        // The calling thread is one of those that compute: so it is this one that must ask for it.
-        let pinned = cpus.map_or(Ok(()), |cpus| model.engine.pin(&cpus));
-        let failed = pinned.is_err();
-        drop(ready.send(pinned.map_err(|error| format!("the engine's threads cannot be bound: {error}"))));
-        if failed {
-            return;
+        match ready_batch(&model, limits, cpus.as_deref()) {
+            Ok(batch) => {
+                drop(ready.send(Ok(())));
+                Owner::new(&model, batch, &metrics).run(&received);
+            }
+            Err(why) => drop(ready.send(Err(why))),
         }
-        Owner::new(&model, limits, &metrics).run(&received);
     });
     let thread = thread.map_err(|error| error.to_string())?;
     started.recv().unwrap_or_else(|_| Err("the engine's thread ended at once".into()))?;
     Ok((Handle { commands, next: AtomicU64::new(1), alive }, thread))
+}
+
+/// An empty batch, and this thread bound to its core if that is wanted.
+fn ready_batch(model: &Model, limits: Limits, cpus: Option<&[usize]>) -> Result<Batch, String> {
+    if let Some(cpus) = cpus {
+        // The calling thread is one of those that compute: so it is the engine's thread that asks for it.
+        model.engine.pin(cpus).map_err(|error| format!("the engine's threads cannot be bound: {error}"))?;
+    }
+    match &model.draft {
+        None => Ok(Batch::new(&model.engine, limits)),
+        Some(draft) => Batch::with_draft(&model.engine, draft, limits).map_err(|error| error.to_string()),
+    }
 }
 
 /// Says that the thread has ended, however it did.
@@ -149,15 +160,8 @@ struct Owner<'a> {
 }
 
 impl<'a> Owner<'a> {
-    fn new(model: &'a Model, limits: Limits, metrics: &'a Metrics) -> Self {
-        Self {
-            model,
-            batch: Batch::new(&model.engine, limits),
-            metrics,
-            started: Instant::now(),
-            entries: HashMap::new(),
-            tickets: HashMap::new(),
-        }
+    fn new(model: &'a Model, batch: Batch, metrics: &'a Metrics) -> Self {
+        Self { model, batch, metrics, started: Instant::now(), entries: HashMap::new(), tickets: HashMap::new() }
     }
 
     fn run(&mut self, commands: &Receiver<Command>) {

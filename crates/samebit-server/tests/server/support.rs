@@ -30,6 +30,7 @@ pub(crate) fn with_template(template: Option<&str>) -> Model {
     let engine = Engine::load(gguf, &EngineOptions::default()).expect("a model");
     Model {
         engine,
+        draft: None,
         tokenizer: Arc::new(tokenizer),
         template: template.map_err(|error| error.to_string()),
         id: "tiny".into(),

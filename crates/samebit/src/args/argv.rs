@@ -4,9 +4,10 @@
 use std::ffi::OsString;
 
 /// One-dash spellings and what they mean.
-const SHORT: [(&str, &str); 8] = [
+const SHORT: [(&str, &str); 9] = [
     ("-ub", "--ubatch-size"),
     ("-pg", "--pg"),
+    ("-md", "--model-draft"),
     ("-np", "--parallel"),
     ("-to", "--timeout"),
     ("-sys", "--system-prompt"),

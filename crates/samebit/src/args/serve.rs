@@ -132,6 +132,9 @@ pub(crate) struct BatchArgs {
     /// Keep nothing of one prompt for others that begin alike
     #[arg(long, env = "SAMEBIT_NO_CACHE_PROMPT", value_parser = FalseyValueParser::new())]
     pub(crate) no_cache_prompt: bool,
+    /// A smaller model of the same vocabulary that guesses ahead (also -md), 8 tokens unless --spec says otherwise
+    #[arg(long, value_name = "FILE", env = "SAMEBIT_MODEL_DRAFT")]
+    pub(crate) model_draft: Option<PathBuf>,
     /// Guess up to N tokens ahead (8 if N is not given; 0: none) from what the text had before: the same answers, sooner where
     /// they repeat themselves and few are computed at once
     #[arg(long, value_name = "N", num_args = 0..=1, default_value_t = 0, default_missing_value = "8", env = "SAMEBIT_SPEC",

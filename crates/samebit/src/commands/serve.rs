@@ -1,13 +1,16 @@
 //! `samebit serve`: a model behind HTTP until it is asked to stop.
 
-use crate::args::{BatchArgs, BoundArgs, ListenArgs, ServeArgs, Verbosity};
+use crate::args::{BatchArgs, BoundArgs, ListenArgs, ModelArgs, ServeArgs, Verbosity};
 use crate::failure::Failure;
 use crate::{engine, interrupt, model, output, prompt};
-use samebit_engine::{EngineOptions, Limits};
+use samebit_engine::{Engine, EngineOptions, Limits};
 use samebit_server::{LogFormat, LogLevel, Model, Options, Stopped};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Tokens that a draft model guesses ahead unless the flags say.
+const GUESSED: usize = 8;
 
 pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if args.compute.no_kv_cache {
@@ -19,7 +22,9 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     options.sampling = args.sampling.config();
     options.predict = usize::try_from(args.predict).ok();
     options.date = args.date;
-    let engine_options = EngineOptions { speculation: args.batch.spec, ..engine::options(&args.compute)? };
+    // A model that guesses is there to guess.
+    let spec = if args.batch.model_draft.is_some() && args.batch.spec == 0 { GUESSED } else { args.batch.spec };
+    let engine_options = EngineOptions { speculation: spec, ..engine::options(&args.compute)? };
     options.limits.rows = engine_options.ubatch;
     options.cpus = engine::cpus(args.place.pin, engine_options.threads, verbosity.quiet)?;
     let model = load(args, &engine_options, verbosity)?;
@@ -117,6 +122,7 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
     engine::prepare(&engine, verbosity.quiet);
     Ok(Model {
         engine,
+        draft: args.batch.model_draft.as_ref().map(|path| draft(path, options, verbosity)).transpose()?,
         tokenizer: Arc::new(tokenizer),
         template,
         id: args.alias.clone().unwrap_or_else(|| name(&args.model.path)),
@@ -124,6 +130,16 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
         digest,
         numerics: args.compute.numerics.name().to_owned(),
     })
+}
+
+/// The model that guesses. It runs as the other does, and shares nothing with it but the vocabulary.
+fn draft(path: &Path, options: &EngineOptions, verbosity: Verbosity) -> Result<Engine, Failure> {
+    let args = ModelArgs { path: path.to_owned() };
+    let gguf = model::open(&args)?;
+    let tokenizer = model::tokenizer(&args, &gguf)?;
+    let engine = engine::load(gguf, &tokenizer, &args, options, verbosity.quiet)?;
+    engine::prepare(&engine, verbosity.quiet);
+    Ok(engine)
 }
 
 /// A file's name without what every model's ends with.
