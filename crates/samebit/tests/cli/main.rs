@@ -4,6 +4,7 @@ mod bench;
 mod inspect;
 mod logits;
 mod run;
+mod serve;
 mod signals;
 mod support;
 mod synth;
