@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// Events that a reader may lag behind. One that lags more is cut off, and may resume.
+/// Events of each choice that a reader may lag behind. One that lags more is cut off, and may resume.
 const MOST_UNREAD: usize = 4096;
+/// Events of all choices. A few hundred bytes each, more with log-probabilities.
+const MOST_UNREAD_IN_ALL: usize = 1 << 18;
 
 /// What is to be computed.
 pub(crate) struct Plan {
@@ -119,7 +121,7 @@ impl Drop for Answers {
 /// The queue is full, the prompt too long, a parameter out of range.
 pub(crate) async fn start(app: &Arc<App>, caller: &Caller, plan: Plan) -> Result<Answers, ApiError> {
     let (prompts, all) = (plan.prompts.len(), plan.all_choices());
-    let (sender, events) = mpsc::channel(MOST_UNREAD + 4 * all);
+    let (sender, events) = mpsc::channel(MOST_UNREAD.saturating_mul(all).clamp(MOST_UNREAD, MOST_UNREAD_IN_ALL));
     let prompt_tokens = plan.prompt_tokens();
     let embeds = plan.wants == Wants::Embedding;
     let mut orders = Vec::with_capacity(prompts);

@@ -6,6 +6,7 @@ mod diagnose;
 mod inspect;
 mod logits;
 mod run;
+mod serve;
 mod signals;
 mod support;
 mod synth;

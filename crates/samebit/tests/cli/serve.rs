@@ -1,0 +1,69 @@
+//! `samebit serve`: begins, answers as `samebit run` does, ends when asked to.
+
+use crate::support::{assert_fails, folder, json, output, samebit, synth};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+/// A server on a free port, and where it listens.
+fn serve(args: &[&str]) -> (Child, String) {
+    let args = [&["serve", "--port", "0"], args].concat();
+    let mut child = samebit(&args).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut notes = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    let address = loop {
+        line.clear();
+        assert!(notes.read_line(&mut line).expect("a note") > 0, "ended without serving");
+        if let Some((_, address)) = line.split_once("serving on ") {
+            break address.trim().to_owned();
+        }
+    };
+    // The rest is read so that the server never waits for a reader.
+    std::thread::spawn(move || std::io::copy(&mut notes, &mut std::io::sink()));
+    (child, address)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_answers_as_a_run_and_ends_when_asked() {
+    let folder = folder();
+    let model = synth(folder.path(), "tiny-llama", &[]);
+    let draft = synth(folder.path(), "tiny-llama-rope", &[]);
+    let record = json(&["run", "-m", &model, "-p", "hello", "-n", "9", "-s", "4", "--json"]);
+    for flags in [&[][..], &["-np", "1", "-ub", "3", "--spec"], &["-md", &draft, "-t", "2"]] {
+        let (mut child, address) = serve(&[&["-m", model.as_str()], flags].concat());
+        let body = r#"{"prompt": "hello", "max_tokens": 9, "seed": 4, "samebit": true}"#;
+        let request = ureq::post(format!("{address}/v1/completions")).header("Content-Type", "application/json");
+        let text = request.send(body).expect("an answer").body_mut().read_to_string().expect("a body");
+        let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(answer["samebit"]["logits_digest"], record["logits_digest"]);
+        assert_eq!(answer["samebit"]["model_digest"], record["model"]["digest"]);
+        assert_eq!(answer["choices"][0]["text"], record["text"]);
+        let ended = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(ended.expect("kill starts").success());
+        assert!(child.wait().expect("the program ends").success());
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_said() {
+    let folder = folder();
+    let model = synth(folder.path(), "tiny-llama", &[]);
+    let fails = |flags: &[&str], code: i32, words: &[&str]| {
+        let args = [&["serve", "-q", "-m", model.as_str(), "--port", "0"], flags].concat();
+        assert_fails(&output(&args), code, words);
+    };
+    let empty = folder.path().join("keys.txt");
+    std::fs::write(&empty, "\n \n").expect("written");
+    let text = |path: &Path| path.display().to_string();
+    fails(&["--api-key-file", &text(&empty)], 3, &["keys.txt", "no key"]);
+    fails(&["--api-key", ""], 2, &["--api-key"]);
+    fails(&["--no-kv-cache"], 2, &["--no-kv-cache"]);
+    fails(&["--chat-template", "nowhere.jinja"], 3, &["nowhere.jinja"]);
+    fails(&["--host", "256.256.256.256"], 3, &["256.256.256.256"]);
+    fails(&["--top-p", "2"], 2, &["top_p"]);
+    let other = synth(folder.path(), "tiny-gemma3", &[]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    assert_fails(&output(&["serve", "-q", "-m", &other, "--port", &port]), 3, &[&port, "listen"]);
+}
