@@ -32,6 +32,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
     let verbosity = cli.verbosity;
     match &cli.command {
         Command::Run(args) => commands::run::run(args, verbosity),
+        #[cfg(not(target_family = "wasm"))]
         Command::Serve(args) => commands::serve::run(args, verbosity),
         Command::Logits(args) => commands::logits::run(args, verbosity),
         Command::Bench(args) => commands::bench::run(args, verbosity),

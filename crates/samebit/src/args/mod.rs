@@ -9,6 +9,7 @@ mod diagnose;
 mod model;
 mod prompt;
 mod sampling;
+#[cfg(not(target_family = "wasm"))]
 mod serve;
 mod trace;
 
@@ -19,6 +20,7 @@ pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) use serve::{BatchArgs, BoundArgs, ListenArgs, ServeArgs};
 pub(crate) use trace::{CompareArgs, TraceArgs};
 
@@ -65,6 +67,7 @@ pub(crate) struct Verbosity {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    #[cfg(not(target_family = "wasm"))]
     Serve(Box<ServeArgs>),
     Logits(Box<LogitsArgs>),
     Bench(Box<BenchArgs>),

@@ -7,6 +7,7 @@ pub(crate) mod diagnose;
 pub(crate) mod inspect;
 pub(crate) mod logits;
 pub(crate) mod run;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod serve;
 pub(crate) mod synth;
 pub(crate) mod tokenize;
