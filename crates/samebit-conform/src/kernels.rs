@@ -86,7 +86,7 @@ fn attention_over_bytes(table: &Table<f32>) -> Vec<Vector> {
         ("attention-q8_0/long-head", 320, 0..270, plain, None),
     ];
     let mut rounded = Digest::new("rows/quantize-q8_0");
-    let mut round = |row: &[f32]| {
+    let round = |row: &[f32]| {
         let (mut q, mut d) = (vec![0; row.len()], vec![0; blocks(row.len())]);
         (table.quantize8)(row, &mut q, &mut d);
         (q, d)

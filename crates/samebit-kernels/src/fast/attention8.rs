@@ -202,7 +202,11 @@ fn query_of<I: Integers, const N: usize>(x: &[f32], row: &mut I::Row) -> Option<
         return None;
     }
     let (inverse, scale) = steps(f32::from_bits(largest));
-    I::fill(&padded.map(|x| round(x * inverse)), row);
+    let mut a = [0; N];
+    for (a, x) in a.iter_mut().zip(padded) {
+        *a = round(x * inverse);
+    }
+    I::fill(&a, row);
     Some(scale)
 }
 
@@ -215,7 +219,11 @@ fn weigh_in<I: Integers>(weights: &[f32; CHUNK], scales: &[f32; CHUNK], row: &mu
         *x *= weight;
     }
     let (inverse, scale) = steps(f32::from_bits(largest(&x)));
-    I::fill_positive(&x.map(|x| round(x * inverse)), row);
+    let mut a = [0; CHUNK];
+    for (a, x) in a.iter_mut().zip(x) {
+        *a = round(x * inverse);
+    }
+    I::fill_positive(&a, row);
     scale
 }
 
