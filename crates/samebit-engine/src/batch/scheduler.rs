@@ -141,10 +141,11 @@ impl<B: Backend> Scheduler<B> {
 
     /// Ends the sequences of which `which` is true.
     fn end_where(&mut self, which: impl Fn(&Sequence<B::Page>) -> bool, finish: Finish) {
-        for sequence in
-            self.waiting.extract_if(.., |_, sequence| which(sequence)).map(|(_, sequence)| sequence).collect::<Vec<_>>()
-        {
-            self.end(sequence, finish);
+        let waiting = self.waiting.iter().filter(|(_, sequence)| which(sequence)).map(|(key, _)| *key);
+        for key in waiting.collect::<Vec<_>>() {
+            if let Some(sequence) = self.waiting.remove(&key) {
+                self.end(sequence, finish);
+            }
         }
         for sequence in self.running.extract_if(.., |sequence| which(sequence)).collect::<Vec<_>>() {
             self.end(sequence, finish);

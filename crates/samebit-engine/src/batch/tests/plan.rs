@@ -49,7 +49,7 @@ struct Turn {
 impl Turn {
     fn allow(&mut self, last: usize) {
         self.mask = vec![0; self.vocabulary.div_ceil(32)];
-        let allowed = (0..self.vocabulary).filter(|token| (token + last) % 3 != 0);
+        let allowed = (0..self.vocabulary).filter(|token| !(token + last).is_multiple_of(3));
         allowed.for_each(|token| self.mask[token / 32] |= 1 << (token % 32));
     }
 }
@@ -205,7 +205,7 @@ impl World {
             prefix_cache: dice.one_in(2),
         };
         let (threads, most_drafted, kv_cache) =
-            (dice.within(1..3), dice.pick(&[0, 0, 4, 9]), !dice.one_in(self.caches));
+            (dice.pick(&[1, 1, 1, 2]), dice.pick(&[0, 0, 4, 9]), !dice.one_in(self.caches));
         Plan { planned, limits, threads, most_drafted, kv_cache, foresight: dice.one_in(4) }
     }
 }

@@ -84,7 +84,7 @@ impl Backend for Toy {
             (0..=row.position).map(of).collect()
         };
         rows.iter().try_for_each(|row| poisoned(&seen(row)))?;
-        let opinion = |row: &Row| self.differs.is_some_and(|every| row.position % every == 0);
+        let opinion = |row: &Row| self.differs.is_some_and(|every| row.position.is_multiple_of(every));
         let seen_by_it = |row: &Row| if opinion(row) { seen(row)[..1].to_vec() } else { seen(row) };
         let logits = wanted.logits.iter().flat_map(|&index| row(&seen_by_it(&rows[index]))).collect();
         let states = wanted.states.iter().flat_map(|&index| state(&seen(&rows[index]))).collect();
