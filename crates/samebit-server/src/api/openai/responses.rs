@@ -4,7 +4,7 @@
 use super::super::shared::{
     Conversation, Extension, Knobs, Samebit, ToolUse, encode_rendered, grammar_of, prepare, shortest,
 };
-use super::responses_body::{Echoed, Item, Response as Body, items};
+use super::responses_body::{Echoed, Response as Body, items};
 use super::responses_stream::ResponseEncoder;
 use crate::answer::{LastEvent, Plan, ResponseId, gather, start, stream};
 use crate::app::App;
@@ -186,12 +186,5 @@ fn push_call(messages: &mut Vec<Map<String, Value>>, call: Value) {
         && let Some(calls) = message.entry("tool_calls").or_insert_with(|| json!([])).as_array_mut()
     {
         calls.push(call);
-    }
-}
-
-/// The item of a response's output that a text or a call is.
-impl Item {
-    pub(super) fn is_call(&self) -> bool {
-        matches!(self, Self::Call { .. })
     }
 }

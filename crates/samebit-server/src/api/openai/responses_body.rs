@@ -68,6 +68,12 @@ pub(super) enum Item {
     Call { id: String, status: &'static str, call_id: String, name: String, arguments: String },
 }
 
+impl Item {
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self, Self::Call { .. })
+    }
+}
+
 /// A text of a message.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Part {
