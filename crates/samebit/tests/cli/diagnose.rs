@@ -81,7 +81,8 @@ fn what_is_no_trace_of_this_model_is_told_in_a_line() {
     let at = folder.path().join("t");
     let meta = || object!({"tokens": "5,6"});
     let nan = [[0.5; 96], [f32::NAN; 96]].concat();
-    let cases: [(&str, &str, &[usize], Vec<f32>, Value, &[&str]); 9] = [
+    type Case = (&'static str, &'static str, &'static [usize], Vec<f32>, Value, &'static [&'static str]);
+    let cases: [Case; 9] = [
         ("rows too wide", "l_out-0", &[2, 97], vec![0.5; 194], meta(), &["97", "96"]),
         ("no such layer", "l_out-9", &[2, 96], vec![0.5; 192], meta(), &["l_out-9", "layers 0 to 1"]),
         ("not finite", "l_out-0", &[2, 96], nan, meta(), &["l_out-0", "NaN", "position 1"]),
