@@ -11,16 +11,15 @@ a difference is the arithmetic; --kv f16 and --flash ask for what llama.cpp does
 
 import argparse
 import ctypes
-import json
 import os
 import re
-import struct
 import sys
 
 import numpy as np
 
-# A trace must never load code beside it by surprise; the library's folder is named by hand.
 import llama_cpp.llama_cpp as llama
+
+from trace_file import write
 
 # ggml's tensor, as far as it is read here: the layout has been the same since 2024.
 MAX_DIMS, MAX_OP_PARAMS, MAX_SRC, MAX_NAME = 4, 64, 10, 64
@@ -53,12 +52,17 @@ BY_MATRIX = {
 }
 ALIASES = {
     "inp_embd": "embd", "ffn_swiglu": "ffn_gated", "ffn_geglu": "ffn_gated", "ffn_gate_par": "ffn_gated",
-    "sa_out": "ffn_inp", "ffn_moe_out": "ffn_out",
+    "sa_out": "ffn_inp", "ffn_moe_out": "ffn_out", "ffn_moe_weights_norm": "ffn_moe_weights",
+    "ffn_moe_weights_softmax": "ffn_moe_weights", "ffn_moe_swiglu": "ffn_moe_gated", "ffn_moe_geglu": "ffn_moe_gated",
+    "ffn_moe_swiglu_oai": "ffn_moe_gated", "ffn_moe_gate_biased": "ffn_moe_gate", "ffn_moe_up_biased": "ffn_moe_up",
+    "ffn_moe_down_biased": "ffn_moe_down",
 }
+# Of each chosen expert, side by side.
+EXPERTS = {"ffn_moe_gate", "ffn_moe_up", "ffn_moe_gated", "ffn_moe_down"}
 LAYER = {
     "attn_norm", "Qcur", "Kcur", "Vcur", "Qcur_normed", "Kcur_normed", "kq", "kq_soft_max", "kqv_out", "attn_out",
     "attn_post_norm", "ffn_inp", "ffn_norm", "ffn_gate", "ffn_up", "ffn_gated", "ffn_out", "ffn_post_norm", "l_out",
-    "ffn_moe_logits",
+    "ffn_moe_logits", "ffn_moe_weights", *EXPERTS,
 }
 GLOBAL = {"embd", "inp_scaled", "result_norm", "result_output"}
 
@@ -96,6 +100,8 @@ def label(name, operation, sources):
                 return f"kqv_out-{found[1]}"
         return None
     base, _, layer = name.rpartition("-")
+    if operation == "ADD" and any(source.endswith("ffn_gate_inp.bias") for source in sources):
+        base = "ffn_moe_logits"  # the sum bears the name of what comes next
     if not base or not layer.isdigit():
         base, layer = name, None
     base = ALIASES.get(base, base)
@@ -149,30 +155,9 @@ class Listener:
         base = name.rpartition("-")[0] or name
         if base in ("kq", "kq_soft_max"):
             return np.ascontiguousarray(view.transpose(1, 0, 2))  # tokens × heads × keys
-        if base.endswith(("_rope", "cur_normed")) or ne[2] > 1 or operation == "FLASH_ATTN_EXT":
+        if base.endswith(("_rope", "cur_normed")) or base in EXPERTS or ne[2] > 1 or operation == "FLASH_ATTN_EXT":
             return np.ascontiguousarray(view.reshape(ne[2], -1))
         return np.ascontiguousarray(view[0])
-
-
-def write(path, metadata, tensors):
-    """A safetensors file."""
-    header, at, blobs = {}, 0, []
-    for name, passes in tensors.items():
-        positions = [p for part, _ in passes for p in part]
-        keys = max(rows.shape[-1] for _, rows in passes)
-        padded = [np.pad(r, [(0, 0)] * (r.ndim - 1) + [(0, keys - r.shape[-1])]) for _, r in passes]
-        values = np.concatenate(padded).astype("<f4")
-        metadata["positions." + name] = ",".join(map(str, positions))
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [at, at + values.nbytes]}
-        at += values.nbytes
-        blobs.append(values)
-    header["__metadata__"] = metadata
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for blob in blobs:
-            file.write(blob.tobytes())
 
 
 def tokenize(vocabulary, text):
@@ -237,6 +222,8 @@ def main():
         "numerics": f"kv {args.kv}, {attention} attention", "tokens": ",".join(map(str, run)),
         "generated": ",".join(map(str, generated)), "kv": args.kv,
     }
+    if args.prompt and not args.tokens:
+        metadata["prompt"] = args.prompt
     write(args.output, metadata, listener.tensors)
     print(f"{args.output}: {len(listener.tensors)} tensors, {len(run)} tokens", file=sys.stderr)
 

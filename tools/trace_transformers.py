@@ -10,13 +10,13 @@ elements of queries and keys are put in the order in which GGUF has them (pair b
 """
 
 import argparse
-import json
-import struct
 import sys
 
 import numpy as np
 import torch
 import transformers
+
+from trace_file import write
 
 # GGUF's llama architecture has the rows of queries and keys interleaved; all others have the halves of a head.
 INTERLEAVED = {"llama", "mistral", "mixtral", "smollm"}
@@ -130,26 +130,6 @@ class Listener:
 
         wrapped.samebit = True
         module.apply_rotary_pos_emb = wrapped
-
-
-def write(path, metadata, tensors):
-    """A safetensors file."""
-    header, at, blobs = {}, 0, []
-    for name, passes in tensors.items():
-        keys = max(rows.shape[-1] for _, rows in passes)
-        padded = [np.pad(r, [(0, 0)] * (r.ndim - 1) + [(0, keys - r.shape[-1])]) for _, r in passes]
-        values = np.ascontiguousarray(np.concatenate(padded), "<f4")
-        metadata["positions." + name] = ",".join(str(p) for part, _ in passes for p in part)
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [at, at + values.nbytes]}
-        at += values.nbytes
-        blobs.append(values)
-    header["__metadata__"] = metadata
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for blob in blobs:
-            file.write(blob.tobytes())
 
 
 def arguments():

@@ -53,6 +53,7 @@ const OFFSET: &str = "the offset of the integers is not taken off";
 const NEXT: &str = "each sub-block takes the scale of the next";
 const SAME: &str = "two neighbouring sub-blocks share the first one's scale";
 const SIX: &str = "the two high bits of the six-bit scales and minimums are left out";
+const LOW_BITS: &str = "in sub-blocks 4 to 7 the low bits of scales and minimums are taken for each other";
 const EXCHANGED: &str = "d and dmin are taken for each other";
 const NEXT_BLOCK: &str = "unsigned bytes are read where signed ones are stored";
 
@@ -70,6 +71,9 @@ pub(crate) const DECODERS: &[Decoder] = &[
     before(Format::Q5_0, "high-bits", HIGH, |b| b[2..6].fill(0)),
     before(Format::Q5_0, "high-bit-order", "the two halves' high bits are taken for each other", |b| {
         b[2..6].rotate_left(2)
+    }),
+    before(Format::Q5_0, "high-bit-bytes", "the four bytes of high bits are read in reverse order", |b| {
+        b[2..6].reverse()
     }),
     after(Format::Q5_0, "offset", OFFSET, |b, v| add(v, 16.0 * half(b, 0))),
     before(Format::Q5_1, "nibble-order", NIBBLES, |b| swap_nibbles(&mut b[8..])),
@@ -99,6 +103,7 @@ pub(crate) const DECODERS: &[Decoder] = &[
     before(Format::Q4K, "nibble-pairs", PAIRS, |b| pair_groups(&mut b[16..], 32)),
     before(Format::Q4K, "scale-index", NEXT, |b| edit_six_bits(b, |s| s.rotate_left(1))),
     before(Format::Q4K, "scale-shared", SAME, |b| edit_six_bits(b, share_pairs)),
+    before(Format::Q4K, "scale-minimum", LOW_BITS, |b| swap_nibbles(&mut b[12..16])),
     before(Format::Q4K, "scale-high", SIX, |b| mask(&mut b[4..12], 63)),
     before(Format::Q4K, "minimum", NO_MINIMUM, |b| b[2..4].fill(0)),
     before(Format::Q4K, "minimum-sign", PLUS_MINIMUM, |b| b[3] ^= 0x80),
@@ -108,6 +113,7 @@ pub(crate) const DECODERS: &[Decoder] = &[
     before(Format::Q5K, "high-bits", HIGH, |b| b[16..48].fill(0)),
     before(Format::Q5K, "scale-index", NEXT, |b| edit_six_bits(b, |s| s.rotate_left(1))),
     before(Format::Q5K, "scale-shared", SAME, |b| edit_six_bits(b, share_pairs)),
+    before(Format::Q5K, "scale-minimum", LOW_BITS, |b| swap_nibbles(&mut b[12..16])),
     before(Format::Q5K, "scale-high", SIX, |b| mask(&mut b[4..12], 63)),
     before(Format::Q5K, "minimum", NO_MINIMUM, |b| b[2..4].fill(0)),
     before(Format::Q5K, "minimum-sign", PLUS_MINIMUM, |b| b[3] ^= 0x80),
@@ -117,6 +123,12 @@ pub(crate) const DECODERS: &[Decoder] = &[
     before(Format::Q6K, "high-bits", HIGH, |b| b[128..192].fill(0)),
     before(Format::Q6K, "high-bit-order", "the four pairs of high bits are taken in the wrong order", |b| {
         b[128..192].iter_mut().for_each(|v| *v = v.rotate_left(4));
+    }),
+    before(Format::Q6K, "high-bit-shift", "each pair of high bits is taken from two bits higher", |b| {
+        b[128..192].iter_mut().for_each(|v| *v = v.rotate_right(2));
+    }),
+    before(Format::Q6K, "scale-half", "the second half of a block takes the scales of the first", |b| {
+        b.copy_within(192..200, 200);
     }),
     before(Format::Q6K, "scale-index", NEXT, |b| b[192..208].rotate_left(1)),
     before(Format::Q6K, "scale-shared", SAME, |b| share_scales(&mut b[192..208])),

@@ -8,6 +8,9 @@ use crate::attention::Exactness;
 use crate::evidence::Evidence;
 use crate::suspect::Precision;
 
+/// What one rounding to bfloat16 may change, relative.
+const BFLOAT: f64 = 2.0 / 512.0;
+
 /// The answer in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,6 +141,9 @@ impl Diagnosis {
             out.push_str(&format!(
                 "{rest} {tensor}: distance {distance:.2e}, of which precision explains {limit:.1e}.\n"
             ));
+            if *distance < BFLOAT {
+                out.push_str("  It is no more than rounding to bfloat16 would make.\n");
+            }
             if let Some(look) = partly_right {
                 out.push_str(&format!("  {look}.\n"));
             }

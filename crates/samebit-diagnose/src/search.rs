@@ -259,7 +259,7 @@ impl Search<'_> {
     /// Better guesses of the number that the best trial of each promising series has.
     fn refine(&mut self, trials: &mut Vec<Trial>, now: &Baseline, how: How, departure: Option<usize>) {
         if let Some(best) = self.accepted(trials, now, departure)
-            && self.explained(&trials[best])
+            && self.explained(&trials[best], departure)
         {
             return;
         }
@@ -273,7 +273,7 @@ impl Search<'_> {
                 continue;
             }
             seen.push(number.series);
-            self.narrow(trials, at, make, now, how);
+            self.narrow(trials, at, make, now, (how, departure));
         }
         let topics = self.topics(departure);
         for at in 0..self.faults.len() {
@@ -281,7 +281,7 @@ impl Search<'_> {
             let Some(Number { series, right, refine: Some(make), .. }) = fault.number.clone() else { continue };
             if departure.is_some() && topics.contains(&fault.topic) && right != 0.0 && !seen.contains(&series) {
                 seen.push(series);
-                self.beside(trials, right, make, now, how);
+                self.beside(trials, right, make, now, (how, departure));
             }
         }
     }
@@ -293,14 +293,14 @@ impl Search<'_> {
         right: f64,
         make: fn(&Model, f64) -> Fault,
         now: &Baseline,
-        how: How,
+        (how, departure): (How, Option<usize>),
     ) {
         for guess in [right * 1.01, right / 1.01] {
             self.faults.push(make(self.model, guess));
             let Some(trial) = self.attempt(&[self.faults.len() - 1], now, how) else { continue };
             if trial.score > 0.0 {
                 trials.push(trial);
-                return self.narrow(trials, trials.len() - 1, make, now, how);
+                return self.narrow(trials, trials.len() - 1, make, now, (how, departure));
             }
         }
     }
@@ -312,13 +312,13 @@ impl Search<'_> {
         from: usize,
         make: fn(&Model, f64) -> Fault,
         now: &Baseline,
-        how: How,
+        (how, departure): (How, Option<usize>),
     ) {
         let mut best = from;
         let mut ratio = 2.0f64;
         for _ in 0..MOST_STEPS {
             let Some(Number { guess, right, .. }) = self.faults[trials[best].faults[0]].number.clone() else { return };
-            if guess == 0.0 || self.explained(&trials[best]) || ratio < 1.0005 {
+            if guess == 0.0 || self.explained(&trials[best], departure) || ratio < 1.0005 {
                 return;
             }
             let mut moved = false;
@@ -341,9 +341,10 @@ impl Search<'_> {
         }
     }
 
-    /// Whether nothing departs that the trial reached, and nothing is left to explain.
-    fn explained(&self, trial: &Trial) -> bool {
-        self.departure(&trial.distances).is_none() && self.equal(&trial.distances)
+    /// Whether nothing departs that the trial reached, and nothing is left to explain where something did.
+    fn explained(&self, trial: &Trial, departure: Option<usize>) -> bool {
+        let near = |index: usize| trial.distances[index].is_none_or(|d| d < 3.0 * self.grains[index] + 1e-5);
+        self.departure(&trial.distances).is_none() && self.equal(&trial.distances) && departure.is_none_or(near)
     }
 
     /// Whether all tensors are equal, as far as noise can tell; a few may be off by chance.

@@ -55,8 +55,21 @@ pub(crate) fn trace(
     if trace.entries.is_empty() && !only_tokens {
         return Err(TraceError::at("", nothing_known(&trace.unknown)));
     }
+    settle_norms(&mut trace);
     trace.sort();
     Ok(trace)
+}
+
+/// llama.cpp calls gpt-oss's norm before the experts `attn_post_norm`, as Gemma's norm after attention is called; an architecture
+/// that has the latter has norms before and after its feed-forward network too.
+pub(crate) fn settle_norms(trace: &mut Trace) {
+    let other = trace.entries.iter().any(|e| matches!(&*e.name, "ffn_norm" | "ffn_post_norm"));
+    let experts = trace.entries.iter().any(|e| e.name.starts_with("ffn_moe_"));
+    if experts && !other {
+        for entry in trace.entries.iter_mut().filter(|e| e.name == "attn_post_norm") {
+            entry.name = "ffn_norm".into();
+        }
+    }
 }
 
 /// Why there is no trace in a file.

@@ -226,8 +226,9 @@ fn add_judgements(
         return Ok(());
     }
     let mut seen: Vec<(Lens, Trace)> = Vec::new();
-    for (done, lens) in Lens::ALL.into_iter().enumerate() {
-        progress(done, Lens::ALL.len());
+    let lenses = Lens::of(b);
+    for (done, &lens) in lenses.iter().enumerate() {
+        progress(done, lenses.len());
         match lens::rerun(model, how, b, tokens, lens) {
             Ok(entries) => seen.push((lens, Trace { entries, ..Trace::default() })),
             // Their numbers may be too large for a precision; without the exact pass nothing can be judged.
@@ -236,7 +237,7 @@ fn add_judgements(
             Err(error) => return Err(error),
         }
     }
-    progress(Lens::ALL.len(), Lens::ALL.len());
+    progress(lenses.len(), lenses.len());
     for line in lines {
         let Some(theirs) = b.entry(&line.name, line.layer) else { continue };
         line.adds = judged(b, theirs, &seen);

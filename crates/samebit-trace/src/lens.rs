@@ -13,6 +13,7 @@ use samebit_numerics::half::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 use serde::Serialize;
 
 use crate::error::TraceError;
+use crate::judge::Stored;
 use crate::names::{self, Kind};
 use crate::record::{self, Filter, How, Listener, Recorder, Script};
 use crate::trace::{Entry, Trace};
@@ -33,6 +34,8 @@ pub enum Lens {
     F16,
     /// Inputs rounded to bfloat16, binary32 arithmetic.
     Bf16,
+    /// Inputs moved by what the trace's own type, where it is a narrow one, left out of them; binary32 arithmetic.
+    Written,
 }
 
 impl Lens {
@@ -48,7 +51,14 @@ impl Lens {
             Self::A8 => "8-bit activations",
             Self::F16 => "binary16",
             Self::Bf16 => "bfloat16",
+            Self::Written => "the trace's own rounding",
         }
+    }
+
+    /// Those that a trace is looked at through.
+    pub(crate) fn of(theirs: &Trace) -> Vec<Self> {
+        let narrow = theirs.entries.iter().filter_map(|e| e.all()).any(|values| Stored::of(values) != Stored::Single);
+        Self::ALL.into_iter().chain(narrow.then_some(Self::Written)).collect()
     }
 
     fn numerics(self) -> Numerics {
@@ -56,7 +66,7 @@ impl Lens {
             Self::Exact => Numerics::F64,
             Self::V1 => Numerics::V1,
             Self::A8 => Numerics::A8,
-            Self::F32 | Self::F16 | Self::Bf16 => Numerics::F32,
+            Self::F32 | Self::F16 | Self::Bf16 | Self::Written => Numerics::F32,
         }
     }
 
@@ -90,9 +100,14 @@ impl<R: Real> Tap<R> for Imposer<'_> {
         // The residual stream is summed as it is; what an operation takes in is rounded as its precision says.
         let exact = matches!(names::kind(&base), Kind::Residual | Kind::Embedding | Kind::Scale);
         let positions = if base.starts_with("result_") { &self.logits } else { &self.positions };
+        let written = entry.all().filter(|_| self.lens == Lens::Written).map(Stored::of);
         for (row, &position) in values.chunks_exact_mut(cols).zip(positions) {
-            for (to, &from) in row.iter_mut().zip(entry.row(position).unwrap_or_default()) {
-                let rounded = if exact { from } else { self.lens.round(from) };
+            for (element, (to, &from)) in row.iter_mut().zip(entry.row(position).unwrap_or_default()).enumerate() {
+                let rounded = match written {
+                    Some(stored) => stored.moved(from, position * cols + element),
+                    None if exact => from,
+                    None => self.lens.round(from),
+                };
                 // What is not finite would end the pass here, and is told elsewhere.
                 if rounded.is_finite() {
                     *to = R::from_f32(rounded);

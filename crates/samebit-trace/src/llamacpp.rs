@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::assemble::default_positions;
+use crate::assemble::{default_positions, settle_norms};
 use crate::error::TraceError;
 use crate::names::{self, Kind};
 use crate::trace::{Entry, Meta, Trace, Values};
@@ -154,6 +154,7 @@ impl Block {
         let of_heads = self.of_heads
             || name.ends_with("_rope")
             || name.ends_with("cur_normed")
+            || matches!(name, "ffn_moe_gate" | "ffn_moe_up" | "ffn_moe_gated" | "ffn_moe_down")
             || (name.contains("_moe_") && n0 == 1);
         let (rows, shape) = match (scores, of_heads || n2 > 1) {
             (true, _) => (n1, vec![n2, n0]),
@@ -222,6 +223,7 @@ impl Reader {
                 "names no operation that is known here: is it llama-eval-callback's output?",
             ));
         }
+        settle_norms(&mut trace);
         trace.sort();
         Ok(trace)
     }

@@ -204,6 +204,10 @@ pub fn of_graph(name: &str, operation: &str, sources: &[&str]) -> Option<(String
         let layer = std::iter::once(&name).chain(sources).find_map(|name| layer_in(name))?;
         return Some(("kqv_out".into(), Some(layer)));
     }
+    if operation == "ADD" && sources.iter().any(|source| source.ends_with("ffn_gate_inp.bias")) {
+        // The router's scores, whose sum with the bias bears the name of what comes next.
+        return Some(("ffn_moe_logits".into(), layer_in(name)));
+    }
     let (base, layer) = canonical(name)?;
     match (operation, base.as_str()) {
         ("ROPE", "Qcur" | "Kcur") => Some((format!("{base}_rope"), layer)),
@@ -279,6 +283,10 @@ mod tests {
         let flash = of_graph("node_27", "FLASH_ATTN_EXT", &["node_9 (permuted)", "cache_k_l12 (view) (permuted)"]);
         assert_eq!(flash, Some(("kqv_out".into(), Some(12))));
         assert_eq!(is("node_9", "SCALE", &["Qcur-0"]), None);
+        let biased = is("ffn_moe_probs-0", "ADD", &["ffn_moe_logits-0", "blk.0.ffn_gate_inp.bias"]);
+        assert_eq!(biased.as_deref(), Some("ffn_moe_logits"));
+        assert_eq!(is("ffn_moe_weights-0", "GET_ROWS", &["ffn_moe_probs-0"]), None);
+        assert_eq!(is("ffn_moe_weights_norm-0", "DIV", &["ffn_moe_weights-0"]).as_deref(), Some("ffn_moe_weights"));
         assert_eq!(is("cache_k_l0 (view)", "SET_ROWS", &[]), None);
         assert_eq!(is("kqv_out-0", "CONT", &["kqv-0 (permuted)"]).as_deref(), Some("kqv_out"));
     }

@@ -27,13 +27,15 @@ pub struct How {
     pub isa: Isa,
     /// Threads.
     pub threads: usize,
+    /// CPUs to bind the threads to, one each; none: as the system places them.
+    pub cpus: Vec<usize>,
     /// Positions of the context; 0 is the model's own.
     pub context: usize,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { numerics: Numerics::V1, kv: KvType::F16, isa: Isa::native(), threads: 1, context: 0 }
+        Self { numerics: Numerics::V1, kv: KvType::F16, isa: Isa::native(), threads: 1, cpus: Vec::new(), context: 0 }
     }
 }
 
@@ -241,8 +243,8 @@ pub fn run<L: Listener>(
         ));
     }
     match how.numerics {
-        Numerics::F64 => Passes::new(model, Table::double(), KvType::F32, how.threads, context).run(script, listener),
-        mode => Passes::new(model, Table::single(how.isa, mode), how.kv, how.threads, context).run(script, listener),
+        Numerics::F64 => Passes::new(model, Table::double(), KvType::F32, how, context)?.run(script, listener),
+        mode => Passes::new(model, Table::single(how.isa, mode), how.kv, how, context)?.run(script, listener),
     }
 }
 
@@ -278,10 +280,14 @@ struct Passes<R: 'static> {
 }
 
 impl<R: Real> Passes<R> {
-    fn new(model: &Arc<Model>, table: Table<R>, kv: KvType, threads: usize, context: usize) -> Self {
+    fn new(model: &Arc<Model>, table: Table<R>, kv: KvType, how: &How, context: usize) -> Result<Self, TraceError> {
         let config = model.config();
         let cache = Cache::new(kv, config.layers, config.kv_heads, config.head_dim);
-        Self { runner: Runner::new(Arc::clone(model), table, Pool::new(threads), context), cache }
+        let pool = Pool::new(how.threads);
+        if !how.cpus.is_empty() {
+            pool.pin(&how.cpus).map_err(|error| TraceError::at("--pin", error.to_string()))?;
+        }
+        Ok(Self { runner: Runner::new(Arc::clone(model), table, pool, context), cache })
     }
 
     fn run<L: Listener + Tap<R>>(

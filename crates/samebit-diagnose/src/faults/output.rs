@@ -42,29 +42,32 @@ pub(super) fn faults(model: &Model) -> Vec<Fault> {
                 true
             },
         ),
-        Fault::new(
-            Topic::Output,
-            "logits-previous-row",
-            "logits are taken from the row before the last",
-            REFERENCE,
-            |suspect, _| {
-                suspect.change("result_norm", |moment, values| {
-                    let before = moment.stream;
-                    for (row, &position) in values.chunks_exact_mut(moment.cols).zip(moment.positions) {
-                        if let Some(stream) =
-                            position.checked_sub(1).and_then(|p| before.get(p * moment.cols..(p + 1) * moment.cols))
-                        {
-                            norm(stream, &moment.model.weights().output_norm, moment.config().epsilon, row);
-                        }
-                    }
-                });
-                suspect.tokens.len() > 1
-            },
+        previous_row("logits-previous-row", "logits are taken from the row before the last", |_, _| true),
+        previous_row(
+            "logits-previous-row-prompt",
+            "after the prompt, logits are taken from the row before the last",
+            |position, prompt| position < prompt,
         ),
     ];
     faults.extend(matrix_and_cap(model));
     faults.extend([0.5, 2.0].map(|guess| scaled(model, guess)));
     faults
+}
+
+/// The final norm of the position before, where `wrong` says so of `(position, prompt)`.
+fn previous_row(id: &'static str, finding: &str, wrong: fn(usize, usize) -> bool) -> Fault {
+    Fault::new(Topic::Output, id, finding, REFERENCE, move |suspect, _| {
+        suspect.change("result_norm", move |moment, values| {
+            let (before, cols) = (moment.stream, moment.cols);
+            let rows = values.chunks_exact_mut(cols).zip(moment.positions);
+            for (row, &position) in rows.filter(|(_, position)| wrong(**position, moment.prompt)) {
+                if let Some(stream) = position.checked_sub(1).and_then(|p| before.get(p * cols..(p + 1) * cols)) {
+                    norm(stream, &moment.model.weights().output_norm, moment.config().epsilon, row);
+                }
+            }
+        });
+        suspect.tokens.len() > 1
+    })
 }
 
 fn matrix_and_cap(model: &Model) -> Vec<Fault> {

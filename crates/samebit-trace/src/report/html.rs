@@ -20,8 +20,9 @@ h1{font-size:1.45rem;line-height:1.3;margin:.2rem 0 .6rem}h2{font-size:1.05rem;m
 th,td{padding:.22rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\
 th{color:var(--faint);font-weight:500}td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}\
 .map td{padding:0;border:0;width:1.15rem;height:1.15rem}.map td.name{padding:0 .6rem 0 0;width:auto}\
-.map i{display:block;width:1.05rem;height:1.05rem;border-radius:3px;background:color-mix(in oklab,var(--cold),var(--added) calc(var(--h)*100%))}\
-.map i.dep{outline:2px solid var(--bad);outline-offset:-2px}.map .t{font-size:.65rem;color:var(--faint);text-align:center}\
+.map i,i.key{display:block;width:1.05rem;height:1.05rem;border-radius:3px;background:color-mix(in oklab,var(--cold),var(--added) calc(var(--h)*100%))}\
+.map i.dep,i.key.dep{outline:2px solid var(--bad);outline-offset:-2px}\
+.keys{color:var(--faint);font-size:.85rem}i.key{display:inline-block;vertical-align:-.2rem}.map .t{font-size:.65rem;color:var(--faint);text-align:center}\
 tr.dep td{color:var(--bad)}tr.first td{font-weight:600}details summary{cursor:pointer;color:var(--faint)}\
 .bar{display:inline-flex;width:6rem;height:.65rem;border-radius:2px;overflow:hidden;background:var(--line);vertical-align:middle}";
 
@@ -83,7 +84,11 @@ fn map(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         out.push_str("</tr>");
     }
-    out.push_str("</table></div>");
+    out.push_str("</table></div><p class=\"keys\">The darker, the larger: ");
+    for (error, name) in [(1e-7, "1e-7"), (1e-5, "1e-5"), (1e-3, "1e-3"), (1e-1, "0.1")] {
+        write!(out, "<i class=\"key\" style=\"--h:{:.2}\"></i> {name} &ensp;", height(error))?;
+    }
+    out.push_str("<i class=\"key dep\" style=\"--h:1\"></i> departs</p>");
     Ok(())
 }
 

@@ -62,10 +62,9 @@ fn draw(out: &mut String, report: &Report, begin: &str) -> std::fmt::Result {
         write!(
             out,
             "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{}\" stroke=\"var(--bad)\" stroke-dasharray=\"3 3\"/>\
-             <text x=\"{:.1}\" y=\"{}\" fill=\"var(--bad)\">first departure: {}</text>",
+             <text x=\"{}\" y=\"20\" text-anchor=\"end\" fill=\"var(--bad)\">┆ first departure: {}</text>",
             HEIGHT - BOTTOM,
-            x + 5.0,
-            TOP + 12.0,
+            WIDTH - RIGHT,
             super::html::escaped(&report.lines[report.first.unwrap_or_default()].label)
         )?;
     }

@@ -1,6 +1,6 @@
 //! What may be said to `trace` and `compare`.
 
-use super::{ChatArgs, ComputeArgs, KvArg, ModelArgs, NumericsArg, PromptArgs};
+use super::{ChatArgs, ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs, PromptArgs};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
@@ -28,6 +28,8 @@ pub(crate) struct TraceArgs {
     pub(crate) chat: ChatArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) place: PinArgs,
     /// Tokens to generate after the prompt, always the highest logit's
     #[arg(short = 'n', long, value_name = "N", default_value_t = 0, env = "SAMEBIT_PREDICT")]
     pub(crate) predict: usize,
@@ -113,6 +115,8 @@ pub(crate) struct CompareArgs {
     /// Threads; 0: one per core
     #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_THREADS", value_parser = super::model::threads)]
     pub(crate) threads: usize,
+    #[command(flatten)]
+    pub(crate) place: PinArgs,
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CompareArgs, verbosity: Verbosity) -> Result<(), Failur
     if let Some(tokens) = &args.tokens {
         second.meta.tokens.clone_from(tokens);
     }
-    let how = how(args)?;
+    let how = how(args, verbosity)?;
     let loaded = args.model.as_deref().map(|path| load(path, &second, verbosity)).transpose()?;
     let path = args.model.as_deref().unwrap_or(Path::new("model"));
     let first = match (first, &loaded) {
@@ -80,10 +80,11 @@ fn load(path: &Path, theirs: &Trace, verbosity: Verbosity) -> Result<Arc<Model>,
     Ok(Arc::new(Model::load(gguf).map_err(|error| Failure::at(path, error))?))
 }
 
-fn how(args: &CompareArgs) -> Result<How, Failure> {
+fn how(args: &CompareArgs, verbosity: Verbosity) -> Result<How, Failure> {
     let kv = engine::kv(args.numerics, args.kv)?;
-    let numerics = engine::numerics(args.numerics);
-    Ok(How { numerics, kv, isa: Isa::native(), threads: engine::threads(args.threads), context: 0 })
+    let threads = engine::threads(args.threads);
+    let cpus = engine::cpus(args.place.pin, threads, verbosity.quiet)?.unwrap_or_default();
+    Ok(How { numerics: engine::numerics(args.numerics), kv, isa: Isa::native(), threads, cpus, context: 0 })
 }
 
 /// Our own trace of their tokens.

@@ -23,6 +23,7 @@ pub(crate) fn run(args: &TraceArgs, verbosity: Verbosity) -> Result<(), Failure>
         kv: options.kv,
         isa: options.isa,
         threads: options.threads,
+        cpus: engine::cpus(args.place.pin, options.threads, verbosity.quiet)?.unwrap_or_default(),
         context: options.context,
     };
     let script = Script { prompt: &tokens, decode: args.predict, all_logits: args.all_logits };
