@@ -13,7 +13,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
@@ -128,7 +128,7 @@ pub(crate) fn start(app: Arc<App>) -> Result<Running, ServeError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs().map_err(failed)?.collect();
     let failed = |error| ServeError::Bind { address: format!("{host}:{port}"), error };
-    let listener = runtime.block_on(async { TcpListener::bind(&addresses[..]).await }).map_err(failed)?;
+    let listener = runtime.block_on(async { bind(&addresses) }).map_err(failed)?;
     let failed = |error| ServeError::Bind { address: format!("{host}:{port}"), error };
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopping) = watch::channel(false);
@@ -149,6 +149,29 @@ pub(crate) fn start(app: Arc<App>) -> Result<Running, ServeError> {
         .spawn(serve)
         .map_err(|error| ServeError::Threads(error.to_string()))?;
     Ok(Running { address, stop, thread: Some(thread) })
+}
+
+/// Connections that wait with the system to be accepted, as far as it lets them: a burst is not told to come again in a second.
+const BACKLOG: u32 = 4096;
+
+/// Listens on the first of these addresses that can be had. Within the runtime, which watches over the socket.
+fn bind(addresses: &[SocketAddr]) -> std::io::Result<TcpListener> {
+    let mut failure = std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, "the name has no address");
+    for &address in addresses {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let listening = socket.and_then(|socket| {
+            // Connections of a server that has just ended do not keep the next one waiting. Elsewhere it would let two listen.
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        });
+        match listening {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// Accepts until told to stop, then waits for what runs; whether all of it was finished in time.

@@ -171,21 +171,27 @@ impl Reader {
 /// How calls without a mark begin, white space aside.
 const BEGINNINGS: [&str; 3] = ["{\"name\":", "[{\"name\":", "{\"type\":\"function\""];
 
+/// What models that forget the marks put around a call instead.
+const FENCES: [&str; 3] = ["```json", "```", ""];
+
 /// Whether a text begins as calls do; `None`: it is too short to tell.
 fn looks_like_call(text: &str) -> Option<bool> {
-    let longest = BEGINNINGS.iter().map(|beginning| beginning.len()).max().unwrap_or(0);
+    let longest = BEGINNINGS.iter().map(|beginning| beginning.len()).max().unwrap_or(0) + FENCES[0].len();
     let dense: String = text.chars().filter(|c| !c.is_whitespace()).take(longest).collect();
-    if BEGINNINGS.iter().any(|beginning| dense.starts_with(beginning)) {
+    let forms = || FENCES.iter().flat_map(|fence| BEGINNINGS.map(|beginning| format!("{fence}{beginning}")));
+    if forms().any(|form| dense.starts_with(&form)) {
         return Some(true);
     }
-    if BEGINNINGS.iter().any(|beginning| beginning.starts_with(&dense)) { None } else { Some(false) }
+    if forms().any(|form| form.starts_with(&dense)) { None } else { Some(false) }
 }
 
 /// The calls that a text without a mark consists of: each must have arguments, for else anything that has a name would be a call.
 fn bare_calls(family: Family, text: &str) -> Option<Vec<Call>> {
-    let objects = text.matches("\"name\"").count();
-    let arguments = text.matches("\"arguments\"").count() + text.matches("\"parameters\"").count();
-    calls(family, text).filter(|calls| objects >= calls.len() && arguments >= calls.len())
+    let text = text.trim();
+    let inside = FENCES.iter().find_map(|fence| text.strip_prefix(fence)).unwrap_or(text);
+    let inside = inside.strip_suffix("```").unwrap_or(inside);
+    let arguments = inside.matches("\"arguments\"").count() + inside.matches("\"parameters\"").count();
+    calls(family, inside).filter(|calls| arguments >= calls.len())
 }
 
 /// What stood before a text that turned out to be no call. Llama's may have had none.
@@ -292,7 +298,12 @@ mod tests {
         assert_eq!(read(Family::Hermes, cut), (String::new(), vec![call("f", "{\"x\": 2}")]));
         let bare = "{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n{\"name\": \"g\", \"arguments\": {}}";
         assert_eq!(read(Family::Hermes, bare), (String::new(), vec![call("f", "{\"x\": 1}"), call("g", "{}")]));
+        let fenced = "```json\n{\n  \"name\": \"f\", \"arguments\": {\"x\": 1}}\n```";
+        assert_eq!(read(Family::Hermes, fenced), (String::new(), vec![call("f", "{\"x\": 1}")]));
         let texts = [
+            "```json\n{\"n\": 1}\n```",
+            "```json\n{\"name\": \"Ada\"}\n```",
+            "``",
             "a <b> c ",
             "<tool_call>nonsense</tool_call> then",
             "<tool_call>{\"name\": 3",
