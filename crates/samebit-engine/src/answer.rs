@@ -13,7 +13,7 @@ use samebit_kernels::float_env;
 
 use crate::batch::{Constraint, TokenLogprob};
 use crate::digest::LogitsDigest;
-use crate::draft::Drafter;
+use crate::draft::{Drafter, Pace};
 use crate::error::EngineError;
 use crate::request::{Finish, Generation, Request, Speculation};
 use crate::sampler::{Sampler, token_logprob};
@@ -32,6 +32,20 @@ pub(crate) struct Asked {
     pub(crate) most_drafted: usize,
 }
 
+/// Who made a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guesser {
+    /// The caller, who expects it.
+    Caller,
+    /// The text, by what followed last time.
+    Text,
+    /// Another model.
+    Model,
+}
+
+/// Most tokens of another model's guess: each costs a pass of it.
+const MOST_OF_MODEL: usize = 16;
+
 /// A token that a row gave.
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
@@ -45,6 +59,8 @@ pub(crate) struct Answer {
     sampler: Sampler,
     digest: LogitsDigest,
     drafter: Drafter,
+    /// Of another model's guesses.
+    pace: Pace,
     tokens: Vec<u32>,
     /// Tokens of the prompt.
     prompt: usize,
@@ -74,6 +90,7 @@ impl Answer {
             sampler,
             digest: LogitsDigest::default(),
             drafter,
+            pace: Pace::new(MOST_OF_MODEL),
             tokens: Vec::new(),
             prompt: prompt.len(),
             most: asked.request.max_tokens.min(context - prompt.len()),
@@ -118,20 +135,20 @@ impl Answer {
 
     /// A guess at what follows, not longer than what may still follow: what somebody expects, else what the text had before.
     /// At most `expected` tokens of the one, `looked_up` of the other.
-    pub(crate) fn draft(&mut self, expected: usize, looked_up: usize) -> Vec<u32> {
+    pub(crate) fn draft(&mut self, expected: usize, looked_up: usize) -> (Vec<u32>, Guesser) {
         let known = self.expected().min(expected);
-        if known > 0 {
-            return self.asked.expected[self.tokens.len()..][..known].to_vec();
+        if self.expected() > 0 {
+            return (self.asked.expected[self.tokens.len()..][..known].to_vec(), Guesser::Caller);
         }
-        if !self.has_begun() || self.expected() > 0 {
-            return Vec::new();
-        }
-        self.drafter.draft(looked_up.min(self.room()))
+        let room = if self.has_begun() { looked_up.min(self.room()) } else { 0 };
+        (self.drafter.draft(room), Guesser::Text)
     }
 
-    /// The sampler as it stands, for whoever guesses what it will do; `None` where guesses are of no use.
-    pub(crate) fn forecast(&self) -> Option<(Sampler, usize)> {
-        (self.has_begun() && self.expected() == 0 && self.room() > 0).then(|| (self.sampler.clone(), self.room()))
+    /// The sampler as it stands, and how many tokens another model may guess; `None` where that is of no use.
+    pub(crate) fn forecast(&mut self) -> Option<(Sampler, usize)> {
+        let room = self.room().min(self.pace.length());
+        let useful = self.has_begun() && self.expected() == 0 && room > 0 && !self.pace.pauses();
+        useful.then(|| (self.sampler.clone(), room))
     }
 
     /// Chooses the next token from the row after the latest.
@@ -193,11 +210,12 @@ impl Answer {
         self.finish = Some(finish);
     }
 
-    /// What came of a pass: `new` tokens, of which `accepted` were among the `drafted`; `looked_up` says that the guess was from
-    /// the text.
-    pub(crate) fn learn(&mut self, new: usize, drafted: usize, accepted: usize, looked_up: bool) {
-        if looked_up {
-            self.drafter.learn(drafted, accepted);
+    /// What came of a pass: `new` tokens, of which `accepted` were among the `drafted`.
+    pub(crate) fn learn(&mut self, new: usize, drafted: usize, accepted: usize, guesser: Guesser) {
+        match guesser {
+            Guesser::Caller => {}
+            Guesser::Text => self.drafter.learn(drafted, accepted),
+            Guesser::Model => self.pace.learn(drafted, accepted),
         }
         self.drafter.extend(&self.tokens[self.tokens.len() - new..]);
         self.speculation.drafted += drafted;

@@ -98,7 +98,7 @@ impl Drafter {
 
 /// How long guesses are, and how often there is one. Counts, not clocks: the same run drafts the same.
 #[derive(Clone, Debug)]
-struct Pace {
+pub(crate) struct Pace {
     most: usize,
     length: usize,
     /// Guesses to leave out after the next failure.
@@ -108,22 +108,25 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(most: usize) -> Self {
+    /// At most so many tokens.
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, length: most.div_ceil(2), pause: 1, left_out: 0 }
     }
 
-    fn length(&self) -> usize {
+    /// Tokens of the next guess.
+    pub(crate) fn length(&self) -> usize {
         self.length
     }
 
     /// Whether this guess is left out.
-    fn pauses(&mut self) -> bool {
+    pub(crate) fn pauses(&mut self) -> bool {
         let pauses = self.left_out > 0;
         self.left_out = self.left_out.saturating_sub(1);
         pauses
     }
 
-    fn learn(&mut self, drafted: usize, accepted: usize) {
+    /// How many tokens of a guess were what came.
+    pub(crate) fn learn(&mut self, drafted: usize, accepted: usize) {
         if drafted == 0 {
             return;
         }

@@ -2,9 +2,9 @@
 //!
 //! Knows options and bounds; how an answer comes about is `batch/`. Nothing of text, files or time.
 
+use core::time::Duration;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics, PinError, Pool, Table};

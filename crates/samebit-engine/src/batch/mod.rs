@@ -5,6 +5,7 @@
 
 mod backend;
 mod embedding;
+mod foresight;
 mod grammar;
 mod pages;
 mod prefixes;
@@ -18,14 +19,15 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+use core::time::Duration;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use samebit_kernels::{Numerics, Table};
 use samebit_model::forward::Real;
 use samebit_model::{KvType, Layout, Runner};
+use samebit_numerics::reduce::CHUNK;
 
 pub use grammar::{Constraint, Grammar};
 pub use submission::{
@@ -35,6 +37,7 @@ pub use submission::{
 use crate::engine::{Engine, MOST_DRAFTED};
 use crate::error::EngineError;
 use backend::OfModel;
+use foresight::{Foresight, Other};
 use rules::{Manner, Rules};
 use scheduler::{Scheduler, Sizes};
 
@@ -63,13 +66,25 @@ pub struct Batch {
 impl Batch {
     /// An empty batch over `engine`'s model, run as its options say.
     pub fn new(engine: &Engine, limits: Limits) -> Self {
-        let options = engine.options();
-        let steps = match options.numerics {
-            // Everything in binary64, the cache too.
-            Numerics::F64 => scheduler(engine, Table::double(), KvType::F32, limits),
-            mode => scheduler(engine, Table::single(options.isa, mode), options.kv, limits),
+        Self { steps: steps(engine, limits, None), engine: engine.clone() }
+    }
+
+    /// As [`Batch::new`]; where the text itself gives no guess, `draft` guesses: a smaller model of the same vocabulary. It costs
+    /// memory for a cache of its own, of as many pages, and changes no bit.
+    ///
+    /// # Errors
+    /// A model of another vocabulary.
+    pub fn with_draft(engine: &Engine, draft: &Engine, limits: Limits) -> Result<Self, EngineError> {
+        let (own, other) = (engine.vocab_size(), draft.vocab_size());
+        if own != other {
+            return Err(EngineError::DraftVocabulary { own, other });
+        }
+        let options = draft.options();
+        let foresight = match options.numerics {
+            Numerics::F64 => foresight(draft, Table::double(), KvType::F32, &limits),
+            mode => foresight(draft, Table::single(options.isa, mode), options.kv, &limits),
         };
-        Self { steps, engine: engine.clone() }
+        Ok(Self { steps: steps(engine, limits, Some(foresight)), engine: engine.clone() })
     }
 
     /// Takes a submission in. It is computed by the steps that follow.
@@ -121,23 +136,58 @@ impl fmt::Debug for Batch {
     }
 }
 
-fn scheduler<R: Real>(engine: &Engine, table: Table<R>, kv: KvType, limits: Limits) -> Box<dyn Steps + Send> {
-    let (model, pool, context) = (engine.shared_model(), engine.pool(), engine.context());
-    let layout = Layout::of(model.config(), kv);
-    let sizes = Sizes { context, vocabulary: model.vocabulary(), width: model.config().width };
-    let pages = match limits.pages {
+fn steps(engine: &Engine, limits: Limits, foresight: Option<Box<dyn Foresight + Send>>) -> Box<dyn Steps + Send> {
+    let options = engine.options();
+    match options.numerics {
+        // Everything in binary64, the cache too.
+        Numerics::F64 => scheduler(engine, Table::double(), KvType::F32, limits, foresight),
+        mode => scheduler(engine, Table::single(options.isa, mode), options.kv, limits, foresight),
+    }
+}
+
+/// Pages that there may be of a model's cache.
+fn pages(engine: &Engine, layout: &Layout, limits: &Limits) -> usize {
+    match limits.pages {
         0 => {
-            let wanted = limits.sequences.saturating_mul(context.div_ceil(samebit_numerics::reduce::CHUNK));
+            let wanted = limits.sequences.saturating_mul(engine.context().div_ceil(CHUNK));
             wanted.min(REASONABLE_BYTES / layout.page_bytes().max(1))
         }
         pages => pages,
-    };
-    let limits = Limits { pages, rows: engine.most_rows(limits.rows), ..limits };
+    }
+}
+
+fn backend<R: Real>(engine: &Engine, table: Table<R>, layout: Layout) -> OfModel<R> {
+    let runner = Runner::new(Arc::clone(engine.shared_model()), table, engine.pool().clone(), engine.context());
+    OfModel::new(runner, layout)
+}
+
+fn scheduler<R: Real>(
+    engine: &Engine,
+    table: Table<R>,
+    kv: KvType,
+    limits: Limits,
+    foresight: Option<Box<dyn Foresight + Send>>,
+) -> Box<dyn Steps + Send> {
+    let config = engine.model().config();
+    let layout = Layout::of(config, kv);
+    let sizes = Sizes { context: engine.context(), vocabulary: engine.vocab_size(), width: config.width };
+    let limits = Limits { pages: pages(engine, &layout, &limits), rows: engine.most_rows(limits.rows), ..limits };
     let manner = Manner {
         most_drafted: engine.options().speculation.min(MOST_DRAFTED),
         kv_cache: engine.options().kv_cache,
         rules: Rules::EXACT,
     };
-    let runner = Runner::new(Arc::clone(model), table, pool.clone(), context);
-    Box::new(Scheduler::new(OfModel::new(runner, layout), pool.clone(), sizes, limits, manner))
+    let scheduler = Scheduler::new(backend(engine, table, layout), engine.pool().clone(), sizes, limits, manner);
+    match foresight {
+        None => Box::new(scheduler),
+        Some(foresight) => Box::new(scheduler.guided_by(foresight)),
+    }
+}
+
+fn foresight<R: Real>(draft: &Engine, table: Table<R>, kv: KvType, limits: &Limits) -> Box<dyn Foresight + Send> {
+    let layout = Layout::of(draft.model().config(), kv);
+    let (pages, rows) = (pages(draft, &layout, limits), draft.most_rows(limits.rows));
+    // What a sequence needs at least, as for the model itself.
+    let pages = pages.max(draft.context().div_ceil(CHUNK));
+    Box::new(Other::new(backend(draft, table, layout), draft.vocab_size(), pages, rows))
 }

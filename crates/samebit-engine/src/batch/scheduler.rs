@@ -3,14 +3,15 @@
 //! Knows submissions, time as it is told, and seniority; how a pass is made and looked at is `turn.rs`, where pages come from
 //! `room.rs`.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use samebit_kernels::Pool;
 
 use super::backend::{Backend, Held};
 use super::embedding::Mean;
+use super::foresight::{Ask, Foresight, Name};
 use super::pages::Pages;
 use super::prefixes::Prefixes;
 use super::room::{Room, Seniority};
@@ -18,7 +19,7 @@ use super::rules::Manner;
 use super::sequence::{PromptScores, Sequence, Work};
 use super::submission::{Counts, Happening, Limits, Progress, Submission, Ticket, Wants};
 use super::{BatchListener, Steps};
-use crate::answer::{Answer, Asked};
+use crate::answer::{Answer, Asked, Guesser};
 use crate::digest::LogitsDigest;
 use crate::error::EngineError;
 use crate::request::{Finish, Generation, Speculation};
@@ -49,6 +50,7 @@ pub(crate) struct Scheduler<B: Backend> {
     waiting: BTreeMap<Seniority, Sequence<B::Page>>,
     /// What is still to be told of those who are no more.
     farewells: Vec<(Ticket, u32, Generation)>,
+    foresight: Option<Box<dyn Foresight + Send>>,
     next: u64,
     pub(crate) counts: Counts,
 }
@@ -74,9 +76,16 @@ impl<B: Backend> Scheduler<B> {
             running,
             waiting,
             farewells,
+            foresight: None,
             next: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// Lets another model guess.
+    pub(crate) fn guided_by(mut self, foresight: Box<dyn Foresight + Send>) -> Self {
+        self.foresight = Some(foresight);
+        self
     }
 
     /// A submission as a sequence that has computed nothing.
@@ -132,10 +141,11 @@ impl<B: Backend> Scheduler<B> {
 
     /// Ends the sequences of which `which` is true.
     fn end_where(&mut self, which: impl Fn(&Sequence<B::Page>) -> bool, finish: Finish) {
-        for sequence in
-            self.waiting.extract_if(.., |_, sequence| which(sequence)).map(|(_, sequence)| sequence).collect::<Vec<_>>()
-        {
-            self.end(sequence, finish);
+        let waiting = self.waiting.iter().filter(|(_, sequence)| which(sequence)).map(|(key, _)| *key);
+        for key in waiting.collect::<Vec<_>>() {
+            if let Some(sequence) = self.waiting.remove(&key) {
+                self.end(sequence, finish);
+            }
         }
         for sequence in self.running.extract_if(.., |sequence| which(sequence)).collect::<Vec<_>>() {
             self.end(sequence, finish);
@@ -230,6 +240,27 @@ impl<B: Backend> Scheduler<B> {
                     sequence.waited = 0;
                 }
                 None => sequence.waited += 1,
+            }
+        }
+        self.foresee(guesses, rows.min(logits));
+    }
+
+    /// Lets the other model guess what nobody else guesses, at most so many tokens of an answer and so many in all.
+    fn foresee(&mut self, guesses: usize, mut room: usize) {
+        let Some(foresight) = &mut self.foresight else { return };
+        let alive: Vec<Name> = self.running.iter().map(|sequence| (sequence.ticket, sequence.choice())).collect();
+        let (mut who, mut asks) = (Vec::new(), Vec::new());
+        for (index, sequence) in self.running.iter_mut().enumerate() {
+            let Some((sampler, most)) = sequence.forecast() else { continue };
+            let most = most.min(guesses).min(room);
+            room -= most;
+            who.push(index);
+            asks.push(Ask { name: alive[index], tokens: &sequence.tokens, sampler, most });
+        }
+        let drafts = foresight.guess(asks, &alive);
+        for (index, draft) in who.into_iter().zip(drafts) {
+            if let Some(part) = &mut self.running[index].now {
+                (part.draft, part.guesser) = (draft, Guesser::Model);
             }
         }
     }

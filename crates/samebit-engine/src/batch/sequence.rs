@@ -3,16 +3,16 @@
 //! A sequence is behind by the tokens that its cache does not have: a prompt, the latest token, or all of it again after its pages
 //! were given away. What a pass does about that is a `Part`. Knows its own tokens; nothing of other sequences.
 
+use core::time::Duration;
 use std::ops::Range;
-use std::time::Duration;
 
 use samebit_model::{ForwardError, Outcome};
 
 use super::backend::Held;
 use super::embedding::Mean;
 use super::submission::{Ticket, TokenLogprob};
-use crate::answer::Answer;
-use crate::sampler::token_logprob;
+use crate::answer::{Answer, Guesser};
+use crate::sampler::{Sampler, token_logprob};
 
 /// Steps without a row after which a sequence comes first.
 const PATIENCE: usize = 4;
@@ -58,8 +58,8 @@ pub(crate) struct Part {
     pub(crate) rows: usize,
     /// Guesses after them.
     pub(crate) draft: Vec<u32>,
-    /// Whether they come from the text before.
-    pub(crate) looked_up: bool,
+    /// Whose guesses they are.
+    pub(crate) guesser: Guesser,
     /// The position of the first row that is wanted.
     pub(crate) from: usize,
     pub(crate) slot: Result<Option<Slot>, ForwardError>,
@@ -223,16 +223,15 @@ impl<P> Sequence<P> {
         }
         let at_end = taken == behind && self.chooses();
         let room = (rows - taken).min(bound - taken);
-        let (mut draft, mut looked_up) = (Vec::new(), false);
+        let (mut draft, mut guesser) = (Vec::new(), Guesser::Text);
         if let Work::Answers(answers) = &mut self.work
             && let [answer] = &mut answers[..]
             && at_end
         {
-            looked_up = answer.expected() == 0;
-            draft = answer.draft(room, guesses.min(room));
+            (draft, guesser) = answer.draft(room, guesses.min(room));
         }
         let slot = Ok(None);
-        Some(Part { start, rows: taken, draft, looked_up, from, slot, at_end, going: at_end, accepted: 0, new: 0 })
+        Some(Part { start, rows: taken, draft, guesser, from, slot, at_end, going: at_end, accepted: 0, new: 0 })
     }
 
     /// One of its answers on its own; what the cache holds is shared.
@@ -249,6 +248,15 @@ impl<P> Sequence<P> {
             preempted: false,
             now: None,
             ..*self
+        }
+    }
+
+    /// The sampler as it stands, and how many tokens may be guessed, if nobody guesses in this step.
+    pub(crate) fn forecast(&mut self) -> Option<(Sampler, usize)> {
+        self.now.as_ref().filter(|part| part.at_end && part.draft.is_empty())?;
+        match &mut self.work {
+            Work::Answers(answers) if answers.len() == 1 => answers[0].forecast(),
+            _ => None,
         }
     }
 

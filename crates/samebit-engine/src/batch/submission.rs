@@ -2,8 +2,8 @@
 //!
 //! Data alone; when and with whom a submission is computed is the scheduler's.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::grammar::Grammar;
 use crate::error::EngineError;

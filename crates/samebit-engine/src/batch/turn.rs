@@ -155,7 +155,7 @@ impl<B: Backend> Scheduler<B> {
             };
             if part.new > 0 {
                 let drafted = part.draft.len();
-                let learn = |answer: &mut Answer| answer.learn(part.new, drafted, part.accepted, part.looked_up);
+                let learn = |answer: &mut Answer| answer.learn(part.new, drafted, part.accepted, part.guesser);
                 sequence.answers().iter_mut().for_each(learn);
                 self.counts.generated_tokens += (part.new * sequence.answers().len()) as u64;
                 self.counts.drafted_tokens += drafted as u64;

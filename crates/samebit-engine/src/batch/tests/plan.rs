@@ -49,7 +49,7 @@ struct Turn {
 impl Turn {
     fn allow(&mut self, last: usize) {
         self.mask = vec![0; self.vocabulary.div_ceil(32)];
-        let allowed = (0..self.vocabulary).filter(|token| (token + last) % 3 != 0);
+        let allowed = (0..self.vocabulary).filter(|token| !(token + last).is_multiple_of(3));
         allowed.for_each(|token| self.mask[token / 32] |= 1 << (token % 32));
     }
 }
@@ -97,6 +97,8 @@ pub(super) struct Plan {
     /// Most tokens of a guess from the text.
     pub(super) most_drafted: usize,
     pub(super) kv_cache: bool,
+    /// Whether another model guesses.
+    pub(super) foresight: bool,
 }
 
 /// What schedules are made of.
@@ -112,6 +114,8 @@ pub(super) struct World {
     pub(super) answer: usize,
     pub(super) submissions: Range<usize>,
     pub(super) pages: Range<usize>,
+    /// One schedule in so many is without a cache.
+    pub(super) caches: usize,
 }
 
 impl World {
@@ -200,7 +204,8 @@ impl World {
             queue: usize::MAX,
             prefix_cache: dice.one_in(2),
         };
-        let (threads, most_drafted, kv_cache) = (dice.within(1..3), dice.pick(&[0, 0, 4, 9]), !dice.one_in(10));
-        Plan { planned, limits, threads, most_drafted, kv_cache }
+        let (threads, most_drafted, kv_cache) =
+            (dice.pick(&[1, 1, 1, 2]), dice.pick(&[0, 0, 4, 9]), !dice.one_in(self.caches));
+        Plan { planned, limits, threads, most_drafted, kv_cache, foresight: dice.one_in(4) }
     }
 }

@@ -9,6 +9,7 @@ use samebit_model::{ForwardError, Outcome, Row, Wanted};
 use super::plan::{Dice, Plan, World};
 use super::run::{Alone, agrees, foresee, run};
 use crate::batch::backend::{Backend, Held};
+use crate::batch::foresight::Other;
 use crate::batch::rules::{Manner, Rules};
 use crate::batch::scheduler::{Scheduler, Sizes};
 use crate::batch::{Counts, Steps};
@@ -47,7 +48,11 @@ fn poisoned(tokens: &[u32]) -> Result<(), ForwardError> {
     }
 }
 
-struct Toy;
+#[derive(Default)]
+struct Toy {
+    /// Every so many tokens it is of another opinion: as a smaller model is.
+    differs: Option<usize>,
+}
 
 impl Backend for Toy {
     type Page = Tokens;
@@ -79,7 +84,9 @@ impl Backend for Toy {
             (0..=row.position).map(of).collect()
         };
         rows.iter().try_for_each(|row| poisoned(&seen(row)))?;
-        let logits = wanted.logits.iter().flat_map(|&index| row(&seen(&rows[index]))).collect();
+        let opinion = |row: &Row| self.differs.is_some_and(|every| row.position.is_multiple_of(every));
+        let seen_by_it = |row: &Row| if opinion(row) { seen(row)[..1].to_vec() } else { seen(row) };
+        let logits = wanted.logits.iter().flat_map(|&index| row(&seen_by_it(&rows[index]))).collect();
         let states = wanted.states.iter().flat_map(|&index| state(&seen(&rows[index]))).collect();
         Ok(Outcome { logits, states })
     }
@@ -114,20 +121,28 @@ fn world() -> World {
         answer: 40,
         submissions: 1..12,
         pages: 0..60,
+        caches: 10,
     }
 }
 
 fn scheduler(plan: &Plan, rules: Rules) -> Box<dyn Steps> {
     let sizes = Sizes { context: CONTEXT, vocabulary: VOCABULARY, width: 3 };
     let manner = Manner { most_drafted: plan.most_drafted, kv_cache: plan.kv_cache, rules };
-    Box::new(Scheduler::new(Toy, Pool::new(plan.threads), sizes, plan.limits.clone(), manner))
+    let scheduler = Scheduler::new(Toy::default(), Pool::new(plan.threads), sizes, plan.limits.clone(), manner);
+    match plan.foresight {
+        false => Box::new(scheduler),
+        true => {
+            let other = Other::new(Toy { differs: Some(3) }, VOCABULARY, plan.limits.pages, plan.limits.rows);
+            Box::new(scheduler.guided_by(Box::new(other)))
+        }
+    }
 }
 
 fn check(seed: u64, rules: Rules) -> (Result<(), String>, Counts) {
     let mut plan = world().plan(seed);
-    foresee(&mut Toy, &mut plan);
+    foresee(&mut Toy::default(), &mut plan);
     let (heard, counts) = run(&mut *scheduler(&plan, rules), &plan);
-    (agrees(&mut Toy, &plan, &heard), counts)
+    (agrees(&mut Toy::default(), &plan, &heard), counts)
 }
 
 #[test]
