@@ -1,6 +1,6 @@
 //! What to measure. Names and defaults are llama-bench's.
 
-use super::model::{at_least_one, threads};
+use super::model::{KvArg, at_least_one, threads};
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -55,6 +55,9 @@ pub(crate) struct BenchArgs {
     /// Most tokens of a pass (also -ub)
     #[arg(long, value_name = "N", default_value_t = 512, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
     pub(crate) ubatch_size: usize,
+    /// Type of our key/value cache; another program takes its own from --against-args
+    #[arg(long, value_enum, default_value_t = KvArg::F16, env = "SAMEBIT_KV")]
+    pub(crate) kv: KvArg,
     /// How often each test is measured
     #[arg(short, long, value_name = "N", default_value_t = 5, env = "SAMEBIT_REPETITIONS", value_parser = repetitions)]
     pub(crate) repetitions: usize,

@@ -49,7 +49,7 @@ fn lists_multiply() {
     // Two models; -p and -t were given twice, and lists add up as llama-bench's do; -n 0 adds nothing.
     let of_each = ["1 8", "1 16", "1 8", "1 0", "2 8", "2 16", "2 8", "2 0"];
     assert_eq!(tests, [of_each, of_each].concat());
-    assert!(rows.iter().all(|row| row["isa"] == "reference" && row["n_ubatch"] == 3));
+    assert!(rows.iter().all(|row| row["isa"] == "reference" && row["kv"] == "f16" && row["n_ubatch"] == 3));
 }
 
 #[test]

@@ -57,7 +57,11 @@ pub(crate) fn run(args: &BenchArgs, verbosity: Verbosity) -> Result<(), Failure>
     let widest = subjects.iter().map(|(subject, _)| subject.name.chars().count()).max().unwrap_or(0);
     let mut report = Report::new(args.output, widest);
     let cores = threads(0);
-    report.heading(&format!("samebit {}, numerics v1, {isa}, on {cpu} ({cores} cores)", env!("CARGO_PKG_VERSION")))?;
+    let kv = args.kv.kind().name();
+    report.heading(&format!(
+        "samebit {}, numerics v1, {kv} cache, {isa}, on {cpu} ({cores} cores)",
+        env!("CARGO_PKG_VERSION")
+    ))?;
     let threads = ceilings(args, &tests, &report, verbosity)?;
     let bench = Bench { args, isa, tests, threads, cpus, quiet: verbosity.quiet };
     for (subject, gguf) in subjects {
@@ -80,6 +84,7 @@ fn subject<'a>(path: &'a Path, cpu: &str, isa: Isa, args: &BenchArgs) -> Result<
         cpu_info: cpu.into(),
         isa: isa.name(),
         numerics: "v1",
+        kv: args.kv.kind().name(),
         model_filename: path.display().to_string(),
         model_type: format!("{} {most}", config.architecture.name),
         model_size: totals.tensor_bytes,
@@ -120,7 +125,8 @@ fn our_program(args: &BenchArgs) -> Result<Program, Failure> {
     let path = std::env::current_exe().map_err(|error| Failure::Input(format!("cannot find this program: {error}")))?;
     let warm_up = args.no_warmup.then_some("--no-warmup");
     let pin = args.pin.then_some("--pin");
-    let words = ["bench", "--quiet", "--ceiling", "0", "--isa", &args.isa].into_iter().chain(warm_up).chain(pin);
+    let own = ["bench", "--quiet", "--ceiling", "0", "--isa", &args.isa, "--kv", args.kv.kind().name()];
+    let words = own.into_iter().chain(warm_up).chain(pin);
     Ok(Program::new(path, words.map(Into::into)))
 }
 
@@ -156,6 +162,7 @@ impl Bench<'_> {
         let context = self.tests.iter().map(Test::context).max().unwrap_or(0);
         let options = |threads| EngineOptions {
             isa: self.isa,
+            kv: self.args.kv.kind(),
             threads,
             ubatch: self.args.ubatch_size,
             context,

@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub(super) cpu_info: String,
     pub(super) isa: &'static str,
     pub(super) numerics: &'static str,
+    /// Type of the cache.
+    pub(super) kv: &'static str,
     pub(super) model_filename: String,
     pub(super) model_type: String,
     /// Bytes of all tensors.
@@ -58,8 +60,8 @@ pub(super) struct Against {
 
 /// A line of values has what is one value, in the order of the fields; the single samples are not.
 #[rustfmt::skip]
-const COLUMNS: [&str; 22] = [
-    "cpu_info", "isa", "numerics", "model_filename", "model_type", "model_size", "model_n_params", "n_ubatch", "n_threads",
+const COLUMNS: [&str; 23] = [
+    "cpu_info", "isa", "numerics", "kv", "model_filename", "model_type", "model_size", "model_n_params", "n_ubatch", "n_threads",
     "n_prompt", "n_gen", "n_depth", "test", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "median_ts", "weight_bytes_per_token",
     "weight_gb_per_second", "ceiling_gb_per_second", "ceiling_share",
 ];
