@@ -1,5 +1,5 @@
-//! How fast many answers are generated at once: `many MODEL THREADS [TOKENS] [PROMPT]`, for 1 to 16 of them, and how long a prompt
-//! takes that begins as an earlier one did.
+//! How fast many answers are generated at once: `many MODEL THREADS [TOKENS] [PROMPT] [LONG]`, for 1 to 16 of them, and how long
+//! a prompt of LONG tokens takes that begins as an earlier one did.
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let number =
         |index: usize, otherwise: usize| arguments.get(index).and_then(|a| a.parse().ok()).unwrap_or(otherwise);
     let path = arguments.first().ok_or("give a model")?;
-    let (threads, tokens, prompt) = (number(1, 2), number(2, 64), number(3, 16));
+    let (threads, tokens, prompt, length) = (number(1, 2), number(2, 64), number(3, 16), number(4, 4000));
     let options = EngineOptions { threads, context: 8192, ..EngineOptions::default() };
     let engine = Engine::load(Gguf::open(path)?, &options)?;
     engine.prepare(&mut |_, _| {});
@@ -59,8 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{answers:>7}  {first:>8.3}  {:>8.1}", (answers * (tokens - 1)) as f64 / rest);
     }
     let mut batch = Batch::new(&engine, Limits::default());
-    let mut long = submission(99, 4000, 1);
-    for name in ["4000 tokens", "again", "and 20 more"] {
+    let mut long = submission(99, length, 1);
+    for name in ["a long prompt", "again", "and 20 more"].into_iter().filter(|_| length > 0) {
         let (first, _) = time(&mut batch, vec![long.clone()])?;
         println!("{name}: first token after {first:.3} s; {} tokens from the cache", batch.counts().cached_tokens);
         if name == "again" {

@@ -215,6 +215,11 @@ impl<B: Backend> Scheduler<B> {
         self.waiting.insert(sequence.seniority(), sequence);
     }
 
+    /// Rows of a step that may give logits: one for each answer at least.
+    fn most_logits(&self) -> usize {
+        (MOST_LOGITS / self.sizes.vocabulary).max(self.limits.sequences)
+    }
+
     /// Says what everybody does: latest tokens first, then prompts, as far as the rows go; before them whoever has waited long.
     fn plan(&mut self) {
         self.running.iter_mut().for_each(|sequence| self.room.adopt(sequence));
@@ -226,7 +231,7 @@ impl<B: Backend> Scheduler<B> {
         order.sort_by_cached_key(rank);
         let decoding = self.running.iter().filter(|sequence| sequence.decodes()).count();
         let guesses = GUESSES / decoding.max(1);
-        let (mut rows, mut logits) = (self.limits.rows, (MOST_LOGITS / self.sizes.vocabulary).max(1));
+        let (mut rows, mut logits) = (self.limits.rows, self.most_logits());
         for index in order {
             let sequence = &mut self.running[index];
             // Who comes before the latest tokens does not take all their rows.
@@ -275,6 +280,11 @@ impl<B: Backend> Scheduler<B> {
             if let Some(part) = &mut sequence.now {
                 let end = part.positions().end;
                 if !self.room.reserve(&self.backend, &mut sequence.held, end) {
+                    if !part.draft.is_empty() {
+                        // Nobody gives way to a guess.
+                        part.draft.clear();
+                        continue;
+                    }
                     if most_junior > index {
                         self.preempt(most_junior);
                         continue;

@@ -17,6 +17,8 @@ use crate::batch::{Batch, scheduler};
 use crate::engine::{Engine, EngineOptions};
 
 const CONTEXT: usize = 640;
+/// Rows that are remembered: some 30 MB.
+const MOST_KNOWN: usize = 8192;
 
 fn engine(shape: &str, quant: &str) -> Engine {
     let request = Synthetic { shape, quant, pure: false, seed: 9, layers: Some(2), vocab_from: None };
@@ -45,6 +47,9 @@ impl OneByOne {
     fn after(&mut self, tokens: &[u32]) -> [Vec<f32>; 2] {
         if let Some(known) = self.known.get(tokens) {
             return known.clone();
+        }
+        if self.known.len() > MOST_KNOWN {
+            self.known.clear();
         }
         let shared = self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count().min(tokens.len() - 1);
         self.caches[0].truncate(shared);
