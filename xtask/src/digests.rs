@@ -52,8 +52,8 @@ struct Answer {
 /// One way to compute: a program, perhaps on an emulated machine.
 enum Way<'a> {
     /// `samebit run` with these flags.
-    Run(Option<&'a Emulated>, &'a Path, Vec<&'a str>),
-    /// `samebit-conform --generate`, for machines that `samebit` is not built for.
+    Run(&'a Path, Vec<&'a str>),
+    /// `samebit-conform --generate`, the same engine in a small program: what emulated machines are given.
     Generate(Option<&'a Emulated>, &'a Path),
 }
 
@@ -63,8 +63,7 @@ pub(crate) fn compare(root: &Path, options: &Options) -> Result<bool> {
     let native = targets::native(root, &["samebit", "samebit-conform"])?;
     let mut emulated = Vec::new();
     for name in &options.on {
-        let program = if name == "wasm" { "samebit-conform" } else { "samebit" };
-        emulated.extend(targets::emulated(root, name, program)?);
+        emulated.extend(targets::emulated(root, name, "samebit-conform")?);
     }
     let isas = instruction_sets(&native)?;
     let mut table = Table::default();
@@ -83,10 +82,10 @@ pub(crate) fn compare(root: &Path, options: &Options) -> Result<bool> {
 /// Every instruction set, number of threads and cut against the defaults; and the control.
 fn natively(table: &mut Table, model: &TestModel, native: &Programs, isas: &[String], q: &Question<'_>) -> Result<()> {
     let samebit = native.path("samebit")?;
-    let way = |flags: &[&'static str]| Way::Run(None, samebit, flags.to_vec());
+    let way = |flags: &[&'static str]| Way::Run(samebit, flags.to_vec());
     let expected = table.first(model, q, &way(&[]))?;
     for isa in isas {
-        table.same(model, q, &Way::Run(None, samebit, vec!["--isa", isa]), &expected)?;
+        table.same(model, q, &Way::Run(samebit, vec!["--isa", isa]), &expected)?;
     }
     for threads in THREADS {
         table.same(model, q, &way(&["-t", threads]), &expected)?;
@@ -105,19 +104,12 @@ fn under_emulators(
     emulated: &[Emulated],
     q: &Question<'_>,
 ) -> Result<()> {
-    for program in ["samebit", "samebit-conform"] {
-        let machines: Vec<_> = emulated.iter().filter(|machine| machine.program == program).collect();
-        let way = |machine: Option<_>, path| match program {
-            "samebit" => Way::Run(machine, path, Vec::new()),
-            _ => Way::Generate(machine, path),
-        };
-        if machines.is_empty() {
-            continue;
-        }
-        let expected = table.first(model, q, &way(None, native.path(program)?))?;
-        for machine in machines {
-            table.same(model, q, &way(Some(machine), &machine.path), &expected)?;
-        }
+    if emulated.is_empty() {
+        return Ok(());
+    }
+    let expected = table.first(model, q, &Way::Generate(None, native.path("samebit-conform")?))?;
+    for machine in emulated {
+        table.same(model, q, &Way::Generate(Some(machine), &machine.path), &expected)?;
     }
     Ok(())
 }
@@ -138,17 +130,17 @@ impl<'a> Question<'a> {
 
 impl Way<'_> {
     fn label(&self) -> String {
-        let (machine, program) = match self {
-            Way::Run(machine, _, flags) if flags.is_empty() => (machine, "samebit run".to_owned()),
-            Way::Run(machine, _, flags) => (machine, flags.join(" ")),
-            Way::Generate(machine, _) => (machine, "samebit-conform".to_owned()),
-        };
-        machine.map_or(program.clone(), |machine| format!("{} {program}", machine.name))
+        match self {
+            Way::Run(_, flags) if flags.is_empty() => "samebit run".to_owned(),
+            Way::Run(_, flags) => flags.join(" "),
+            Way::Generate(None, _) => "samebit-conform".to_owned(),
+            Way::Generate(Some(machine), _) => format!("{} samebit-conform", machine.name),
+        }
     }
 
     fn ask(&self, q: &Question<'_>) -> Result<Answer> {
         let (machine, path, args): (_, _, Vec<OsString>) = match self {
-            Way::Run(machine, path, flags) => (machine, path, run_args(q, flags)),
+            Way::Run(path, flags) => (&None, path, run_args(q, flags)),
             Way::Generate(machine, path) => (machine, path, generate_args(q)),
         };
         let folder = q.model.parent().unwrap_or(Path::new("."));

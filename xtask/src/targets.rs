@@ -114,8 +114,6 @@ pub(crate) fn check(root: &Path, names: &[String]) -> Result<bool> {
 pub(crate) struct Emulated {
     /// Target and CPU.
     pub(crate) name: String,
-    /// The program's name.
-    pub(crate) program: &'static str,
     /// Where it lies.
     pub(crate) path: PathBuf,
     root: PathBuf,
@@ -133,14 +131,13 @@ impl Emulated {
 }
 
 /// Builds a program for the target of this name, to be run on each machine of it.
-pub(crate) fn emulated(root: &Path, name: &str, program: &'static str) -> Result<Vec<Emulated>> {
+pub(crate) fn emulated(root: &Path, name: &str, program: &str) -> Result<Vec<Emulated>> {
     let mut emulated = Vec::new();
     for target in choose(&[name.to_owned()])? {
         let tools = Rc::new(Toolchain::new(root)?.tools(target)?);
         let path = Programs::build(root, target, &tools, &[program])?.path(program)?.to_path_buf();
         emulated.extend(target.machines.iter().map(|machine| Emulated {
             name: format!("{} {}", target.name, machine.cpu),
-            program,
             path: path.clone(),
             root: root.to_path_buf(),
             cpu: machine.cpu,

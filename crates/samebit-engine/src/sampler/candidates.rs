@@ -13,12 +13,47 @@ pub(super) struct Candidate {
     pub(super) logit: f32,
 }
 
-/// One integer that orders candidates: higher logit first, then lower token. Both zeros are one.
+/// Logits that are looked at together: a bound on all of them spares a look at each.
+const BLOCK: usize = 64;
+/// The rank of a token that may not be drawn.
+const NOWHERE: i32 = rank(f32::NEG_INFINITY);
+
+/// An integer that orders logits as they are ordered; both zeros are one. Not for NaN.
 ///
-/// A logit's bits order as sign and magnitude; flipping them makes an order of unsigned integers, and the complement turns it round.
+/// A logit's bits order as sign and magnitude; flipping a negative one's magnitude makes an order of integers, whose maxima, unlike
+/// those of floats, vectors may take in any order.
+const fn rank(logit: f32) -> i32 {
+    let bits = (logit + 0.0).to_bits().cast_signed();
+    bits ^ ((bits >> 31) & i32::MAX)
+}
+
+/// The highest rank in a block.
+fn highest_rank(block: &[f32]) -> i32 {
+    let (lanes, rest) = block.as_chunks::<16>();
+    let mut highest = [NOWHERE; 16];
+    for lanes in lanes {
+        highest.iter_mut().zip(lanes).for_each(|(highest, &logit)| *highest = (*highest).max(rank(logit)));
+    }
+    highest.into_iter().chain(rest.iter().map(|&logit| rank(logit))).max().unwrap_or(NOWHERE)
+}
+
+/// The token of the highest logit, the lowest such; `None` if all are `-inf`.
+pub(super) fn highest(logits: &[f32]) -> Option<u32> {
+    let (mut best, mut at) = (NOWHERE, None);
+    for (index, block) in logits.chunks(BLOCK).enumerate() {
+        let here = highest_rank(block);
+        if here > best {
+            (best, at) = (here, Some(index * BLOCK));
+        }
+    }
+    let first = at?;
+    let within = logits[first..].iter().position(|&logit| rank(logit) == best)?;
+    u32::try_from(first + within).ok()
+}
+
+/// One integer that orders candidates: higher logit first, then lower token.
 fn sort_key(token: u32, logit: f32) -> u64 {
-    let bits = (logit + 0.0).to_bits();
-    let ascending = if bits >> 31 == 1 { !bits } else { bits | 0x8000_0000 };
+    let ascending = rank(logit).cast_unsigned() ^ 0x8000_0000;
     (u64::from(!ascending) << 32) | u64::from(token)
 }
 
@@ -61,24 +96,37 @@ pub(super) struct Candidates {
     items: Vec<Candidate>,
     weights: Vec<f32>,
     keys: Vec<u64>,
+    /// The highest rank of each block of the latest row.
+    peaks: Vec<i32>,
+    /// The same to be put in order.
+    order: Vec<i32>,
 }
 
 impl Candidates {
-    /// Takes the `limit` highest of the logits that are not `-inf`, in order; false if there is none.
+    /// Takes the `limit` highest of the logits that are not `-inf`, in order; false if there is none. No limit: 0.
     ///
     /// With `min_p` above zero only candidates that pass [`Candidates::keep_min_p`] are ordered. That step drops
     /// a tail, so asking for it here gives the same set sooner, if nothing between would look at that tail.
     pub(super) fn fill(&mut self, logits: &[f32], limit: usize, min_p: f32) -> bool {
-        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.peaks.clear();
+        self.peaks.extend(logits.chunks(BLOCK).map(highest_rank));
+        let least = self.least(limit);
+        let highest = self.peaks.iter().zip(logits.chunks(BLOCK)).max_by_key(|&(&peak, _)| peak);
+        let highest = highest.map_or(0.0, |(_, block)| block.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        // exp's error is far below the factor e that is left here: what lies lower has no chance.
+        let hopeless = if min_p > 0.0 { ln::<Soft>(min_p) - 1.0 } else { f32::NEG_INFINITY };
+        let likely = |logit: f32| {
+            let below = logit - highest;
+            min_p <= 0.0 || (below >= hopeless && exp::<Soft>(below) >= min_p)
+        };
         self.keys.clear();
-        self.keys.extend(
-            (0u32..)
-                .zip(logits)
-                .filter(|&(_, &logit)| {
-                    logit > f32::NEG_INFINITY && (min_p <= 0.0 || exp::<Soft>(logit - highest) >= min_p)
-                })
-                .map(|(token, &logit)| sort_key(token, logit)),
-        );
+        for ((index, block), &peak) in logits.chunks(BLOCK).enumerate().zip(&self.peaks) {
+            if peak >= least {
+                let candidates = block.iter().zip(index * BLOCK..).filter(|&(&logit, _)| rank(logit) >= least);
+                let candidates = candidates.filter(|&(&logit, _)| likely(logit));
+                self.keys.extend(candidates.map(|(&logit, token)| sort_key(token as u32, logit)));
+            }
+        }
         if limit < self.keys.len() && limit > 0 {
             self.keys.select_nth_unstable(limit - 1);
             self.keys.truncate(limit);
@@ -87,6 +135,16 @@ impl Candidates {
         self.items.clear();
         self.items.extend(self.keys.iter().copied().map(from_key));
         !self.items.is_empty()
+    }
+
+    /// A rank that the `limit` highest logits reach, above that of `-inf`: the `limit` highest peaks are logits themselves.
+    fn least(&mut self, limit: usize) -> i32 {
+        if limit == 0 || limit > self.peaks.len() {
+            return NOWHERE + 1;
+        }
+        self.order.clone_from(&self.peaks);
+        let (_, &mut least, _) = self.order.select_nth_unstable_by(limit - 1, |a, b| b.cmp(a));
+        least.max(NOWHERE + 1)
     }
 
     /// The candidates, highest logit first.
@@ -169,6 +227,7 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use samebit_numerics::philox::philox4x32_10;
 
     #[test]
     fn keys_order_candidates_and_come_back() {
@@ -203,6 +262,34 @@ mod tests {
         assert!(set.fill(&logits, 3, 0.0));
         assert_eq!(set.items().len(), 3);
         assert!(!set.fill(&[f32::NEG_INFINITY; 4], 0, 0.0));
+    }
+
+    /// Rows of many lengths with ties, both zeros and tokens that are banned.
+    fn rows() -> Vec<Vec<f32>> {
+        let logit = |index: usize, row: usize| match philox4x32_10([index as u32, row as u32, 0, 0], [1, 2])[0] {
+            bits if bits % 7 < row as u32 % 9 => f32::NEG_INFINITY,
+            bits if row.is_multiple_of(2) => f32::from((bits >> 8) as i8) * 0.25,
+            bits => (f64::from(bits) / f64::from(u32::MAX) - 0.5) as f32 * 40.0,
+        };
+        let lengths = [1, 15, 16, 63, 64, 65, 200, 1000, 4099];
+        (0..90).map(|row| (0..lengths[row / 10]).map(|index| logit(index, row)).collect()).collect()
+    }
+
+    #[test]
+    fn bounds_by_blocks_change_nothing() {
+        for logits in rows() {
+            let mut plain: Vec<u64> =
+                (0..).zip(&logits).filter(|(_, l)| l.is_finite()).map(|(token, &l)| sort_key(token, l)).collect();
+            plain.sort_unstable();
+            assert_eq!(highest(&logits), plain.first().map(|&key| from_key(key).token));
+            let mut set = Candidates::default();
+            for limit in [0, 1, 2, 3, 40, 64, 65, 5000] {
+                assert_eq!(set.fill(&logits, limit, 0.0), !plain.is_empty());
+                let most = if limit == 0 { plain.len() } else { limit.min(plain.len()) };
+                let wanted: Vec<Candidate> = plain[..most].iter().copied().map(from_key).collect();
+                assert_eq!(set.items(), wanted, "{} logits, limit {limit}", logits.len());
+            }
+        }
     }
 
     #[test]

@@ -134,9 +134,14 @@ fn integer_block<K: Kernel, const SHAPE: usize, const G: usize, const VECS: usiz
     }
 }
 
-/// Which group's chunk is worked on after this one: of the panel's next group, else its first group's next.
+/// Which group's chunk is fetched while this one is worked on: that of the panel's next group, else its first group's next.
+/// Where a panel is one step, a few rows are through with a chunk before memory has answered: it is the next but one.
 #[inline(always)]
 fn following<const G: usize>(groups: &Range<usize>, group: usize, chunk: usize, chunks: usize) -> (usize, usize) {
+    if groups.len() <= G {
+        let at = chunk + 2;
+        return (group + at / chunks * G, at % chunks);
+    }
     match (group + G < groups.end, chunk + 1 < chunks) {
         (true, _) => (group + G, chunk),
         (false, true) => (groups.start, chunk + 1),

@@ -1,13 +1,12 @@
-//! llama.cpp's own paths: health, metrics, properties, slots, tokens.
+//! llama.cpp's own paths: health, metrics, properties, slots, templates.
 
-use super::shared::{Conversation, decode, prepare, shortest};
+use super::shared::{Conversation, prepare, shortest};
 use crate::app::App;
 use crate::engine::SlotView;
 use crate::http::{ApiError, body, error::json_response};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use samebit_text::EncodeOptions;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -95,47 +94,6 @@ pub(crate) async fn slots(State(app): State<Arc<App>>) -> Result<Response, ApiEr
         response.headers_mut().insert(name, count.into());
     }
     Ok(response)
-}
-
-#[derive(Deserialize)]
-struct Tokenize {
-    content: String,
-    add_special: Option<bool>,
-    parse_special: Option<bool>,
-    with_pieces: Option<bool>,
-}
-
-pub(crate) async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let asked: Tokenize = body::parse(&body::read(&app, request).await?)?;
-    let tokens = prepare(&app, move |app| {
-        let options = EncodeOptions {
-            add_special: asked.add_special.unwrap_or(false),
-            parse_special: asked.parse_special.unwrap_or(true),
-        };
-        let tokens = app.model.tokenizer.encode(&asked.content, options);
-        if !asked.with_pieces.unwrap_or(false) {
-            return Ok(json!(tokens));
-        }
-        let piece = |&id: &u32| {
-            let bytes = app.model.bytes(id);
-            // What is no text by itself is told as bytes.
-            let piece = String::from_utf8(bytes).map_or_else(|error| json!(error.into_bytes()), Value::String);
-            json!({"id": id, "piece": piece})
-        };
-        Ok(tokens.iter().map(piece).collect())
-    });
-    Ok(json_response(StatusCode::OK, &json!({"tokens": tokens.await?})))
-}
-
-#[derive(Deserialize)]
-struct Detokenize {
-    tokens: Vec<u32>,
-}
-
-pub(crate) async fn detokenize(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let asked: Detokenize = body::parse(&body::read(&app, request).await?)?;
-    let content = decode(&app, &asked.tokens)?;
-    Ok(json_response(StatusCode::OK, &json!({"content": content})))
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ mod openai;
 mod openapi;
 mod page;
 mod shared;
+mod tokens;
 
 use crate::app::App;
 use crate::http::ApiError;
@@ -28,8 +29,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/health", get(llama_cpp::health))
         .route("/v1/health", get(llama_cpp::health))
         .route("/props", get(llama_cpp::props))
-        .route("/tokenize", post(llama_cpp::tokenize))
-        .route("/detokenize", post(llama_cpp::detokenize))
+        .route("/tokenize", post(tokens::tokenize))
+        .route("/detokenize", post(tokens::detokenize))
+        .route("/tokenizer_info", get(tokens::info))
         .route("/apply-template", post(llama_cpp::apply_template))
         .route("/openapi.json", get(openapi::document));
     if app.options.metrics {

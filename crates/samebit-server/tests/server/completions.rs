@@ -152,5 +152,21 @@ fn tokens_there_and_back() {
     assert!(tokens.iter().any(|token| token["piece"].is_array()), "{tokens:?}");
     let text = server.post("/detokenize", &json!({"tokens": ids})).ok();
     assert_eq!(text["content"], "ab \u{e4}");
+    assert_eq!(text["prompt"], text["content"]);
     assert!(server.post("/detokenize", &json!({"tokens": [99999]})).error(400).contains("99999"));
+}
+
+#[test]
+fn tokens_as_vllm_has_them() {
+    let server = server();
+    let plain = server.post("/tokenize", &json!({"content": "ab cd"})).ok();
+    let same = server.post("/tokenize", &json!({"prompt": "ab cd", "add_special_tokens": false})).ok();
+    assert_eq!(same, plain);
+    assert_eq!(plain["count"], plain["tokens"].as_array().expect("tokens").len());
+    let special = server.post("/tokenize", &json!({"content": "ab cd", "add_special": true})).ok();
+    assert_eq!(server.post("/tokenize", &json!({"prompt": "ab cd"})).ok(), special);
+    for body in [json!({}), json!({"content": "a", "prompt": "a"})] {
+        assert!(server.post("/tokenize", &body).error(400).contains("`content`"));
+    }
+    assert!(server.get("/tokenizer_info").ok()["eos_token"].is_string());
 }

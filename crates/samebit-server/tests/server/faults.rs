@@ -30,7 +30,7 @@ fn broken_bodies_are_bad_requests() {
         b"\xff\xfe{}",
         b"{\"prompt\": \"\xc3(\", \"messages\": \"\xc3(\"}",
         b"{} {}",
-        b"{\"prompt\": \"x\", \"max_tokens\": 1e999}",
+        b"{\"prompt\": \"x\", \"content\": \"x\", \"max_tokens\": 1e999}",
         b"{\"messages\": [], \"messages\": []}",
         b"\x00\x00\x00\x00",
         deep.as_bytes(),
