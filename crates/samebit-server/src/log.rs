@@ -14,7 +14,9 @@ pub enum LogFormat {
 
 /// Begins to log; once in a process, later calls change nothing. `verbose` shows every request, and not only what went wrong.
 pub fn init(format: LogFormat, level: LevelFilter) {
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    // A full disk under the log loses lines, not answers: told of it, tracing would print on the same stream, and panic.
+    let builder =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).log_internal_errors(false);
     // An error says that somebody has begun already.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).with_ansi(false).try_init(),

@@ -45,6 +45,36 @@ fn a_server_answers_as_a_run_and_ends_when_asked() {
     }
 }
 
+/// A full disk under the log loses lines and nothing else.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_stops_no_answer() {
+    let folder = folder();
+    let model = synth(folder.path(), "tiny-llama", &[]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    drop(listener);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let args = ["serve", "-v", "--log-json", "-m", &model, "--port", &port];
+    let mut child = samebit(&args).stderr(full).spawn().expect("the program starts");
+    let request = || {
+        let request = ureq::post(format!("http://127.0.0.1:{port}/v1/completions"));
+        request.header("Content-Type", "application/json").send(r#"{"prompt": "hello", "max_tokens": 3}"#)
+    };
+    let mut answer = request();
+    for _ in 0..600 {
+        if answer.is_ok() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        answer = request();
+    }
+    let ended = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(ended.expect("kill starts").success());
+    assert!(child.wait().expect("the program ends").success());
+    assert_eq!(answer.expect("an answer").status(), 200);
+}
+
 #[test]
 fn what_makes_no_sense_is_said() {
     let folder = folder();
