@@ -3,12 +3,35 @@
 use crate::args::{ModelArgs, Verbosity};
 use crate::failure::Failure;
 use crate::interrupt;
+#[cfg(not(target_family = "wasm"))]
+use crate::library;
 use crate::progress::{Progress, Unit};
 use samebit_gguf::Gguf;
+#[cfg(not(target_family = "wasm"))]
+use samebit_hub::Name;
 use samebit_text::Tokenizer;
+use std::path::PathBuf;
 
 /// Bytes hashed between two looks at the progress bar.
 const STEP: usize = 64 << 20;
+
+/// Puts the file in the place of a name that `samebit pull` knows. What is a file, or no such name, stays as it is.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn locate(path: &mut PathBuf) -> Result<(), Failure> {
+    let Some(text) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
+    let Some(name) = Name::parse(text).map_err(library::failure)? else { return Ok(()) };
+    match library::open(true)?.find(&name).map_err(library::failure)? {
+        Some(found) => *path = found,
+        None => return Err(Failure::Input(format!("{name} is not here yet: `samebit pull {text}` fetches it"))),
+    }
+    Ok(())
+}
+
+/// Where nothing can be pulled a model is a file.
+#[cfg(target_family = "wasm")]
+pub(crate) fn locate(_path: &mut PathBuf) -> Result<(), Failure> {
+    Ok(())
+}
 
 /// Opens a model. The error names the file already.
 pub(crate) fn open(args: &ModelArgs) -> Result<Gguf, Failure> {

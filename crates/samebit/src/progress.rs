@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Bytes,
+    /// Bytes that come from elsewhere: their rate is of interest.
+    #[cfg(not(target_family = "wasm"))]
+    Fetched,
     Tokens,
     Parameters,
     Repetitions,
@@ -36,7 +39,7 @@ impl Progress {
     /// `done` of `total` units are done.
     pub(crate) fn at(&mut self, done: u64, total: u64) {
         if self.bar.is_none() && self.shown && self.started.elapsed() >= PATIENCE {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_position(done);
             bar.set_message(self.label.clone());
             bar.set_style(style(self.unit));
             self.bar = Some(bar);
@@ -64,6 +67,8 @@ impl Drop for Progress {
 fn style(unit: Unit) -> ProgressStyle {
     let template = match unit {
         Unit::Bytes => "{msg} {bar:30} {bytes}/{total_bytes} {eta}",
+        #[cfg(not(target_family = "wasm"))]
+        Unit::Fetched => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
         Unit::Tokens => "{msg} {bar:30} {pos}/{len} tokens {eta}",
         Unit::Repetitions => "{msg} {bar:30} {pos}/{len} {eta}",
         Unit::Parameters => "{msg} {bar:30} {percent}% {eta}",

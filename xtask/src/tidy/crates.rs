@@ -4,8 +4,9 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate may build on. A crate that is not listed may build on none of the others.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("samebit-numerics", &[]),
+    ("samebit-hub", &[]),
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
     ("samebit-text", &["samebit-gguf"]),
@@ -29,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "samebit-diagnose",
             "samebit-engine",
             "samebit-gguf",
+            "samebit-hub",
             "samebit-kernels",
             "samebit-model",
             "samebit-numerics",

@@ -39,6 +39,22 @@ pub(crate) fn normalise(argv: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
         .collect()
 }
 
+/// What `--config` says, which must be known before clap can read the line. The last one counts.
+pub(crate) fn config_file(argv: &[OsString]) -> Option<OsString> {
+    let mut found = None;
+    let mut words = argv.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if TAKE_TEXT.iter().any(|flag| word == flag) {
+            words.next();
+        } else if word == "--config" {
+            found = words.next().cloned();
+        } else if let Some(path) = word.to_str().and_then(|word| word.strip_prefix("--config=")) {
+            found = Some(path.into());
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +81,12 @@ mod tests {
     fn texts_and_what_follows_two_dashes_stay() {
         assert_eq!(line("samebit run -p -ub -ub 3"), "samebit run -p -ub --ubatch-size 3");
         assert_eq!(line("samebit x -sys -sys -- -ub"), "samebit x --system-prompt -sys -- -ub");
+    }
+
+    #[test]
+    fn the_configuration_file_is_found_before_the_line_is_read() {
+        let file = |words: &str| config_file(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(file("samebit --config a run --config=b"), Some("b".into()));
+        assert_eq!(file("samebit run -p --config -- --config c"), None);
     }
 }

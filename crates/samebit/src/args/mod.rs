@@ -5,32 +5,46 @@
 mod argv;
 mod bench;
 mod check_engine;
+mod config;
 mod diagnose;
+mod doctor;
+#[cfg(not(target_family = "wasm"))]
+mod library;
 mod model;
+mod models;
 mod prompt;
 mod sampling;
 #[cfg(not(target_family = "wasm"))]
 mod serve;
+mod shell;
 mod trace;
 
-pub(crate) use argv::normalise;
+pub(crate) use argv::{config_file, normalise};
 pub(crate) use bench::{BenchArgs, Format};
 pub(crate) use check_engine::CheckEngineArgs;
+pub(crate) use config::ConfigArgs;
 pub(crate) use diagnose::DiagnoseArgs;
+pub(crate) use doctor::DoctorArgs;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use library::{ListArgs, PullArgs, RmArgs};
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
 pub(crate) use prompt::{ChatArgs, PromptArgs};
 pub(crate) use sampling::SamplingArgs;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use serve::{BatchArgs, BoundArgs, ListenArgs, ServeArgs};
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use trace::{CompareArgs, TraceArgs};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use samebit_engine::MOST_DRAFTED;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 const TOP_HELP: &str = "\
 Examples:
+  samebit pull smollm2
+  samebit run -m smollm2 --chat -p 'Why is the sky blue?'
   samebit run -m model.gguf -p 'The capital of France is' -n 16
   samebit run -m model.gguf -sys 'You are terse.' -p 'What is a monad?'
   samebit run -m model.gguf -f prompt.txt --temp 0 --json
@@ -41,7 +55,8 @@ Examples:
 
 Exit codes: 0 done; 1 the answer is no; 2 usage; 3 bad input; 130 after Ctrl-C.
 A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say otherwise.
-What --help marks [env: SAMEBIT_…] can be given in the environment, such as SAMEBIT_MODEL or SAMEBIT_TOP_K.";
+What --help marks [env: SAMEBIT_…] can be given in the environment, such as SAMEBIT_MODEL or
+SAMEBIT_TOP_K, or in a file: `samebit config --help`.";
 
 /// Runs GGUF language models, and gives the same bits for the same model, prompt and seed, on any machine.
 #[derive(Debug, Parser)]
@@ -51,6 +66,10 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
+    /// Settings from this file (TOML); `samebit config --help` tells of it
+    // Read before the line is parsed: here it is for clap to accept, and for the help. Empty, which no path is, means none.
+    #[arg(long, global = true, value_name = "FILE", env = "SAMEBIT_CONFIG")]
+    pub(crate) config: Option<OsString>,
 }
 
 /// How much to say on stderr.
@@ -79,6 +98,16 @@ pub(crate) enum Command {
     Compare(Box<CompareArgs>),
     Diagnose(Box<DiagnoseArgs>),
     CheckEngine(Box<CheckEngineArgs>),
+    Config(ConfigArgs),
+    Doctor(DoctorArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+    #[cfg(not(target_family = "wasm"))]
+    Pull(PullArgs),
+    #[cfg(not(target_family = "wasm"))]
+    List(ListArgs),
+    #[cfg(not(target_family = "wasm"))]
+    Rm(RmArgs),
 }
 
 const RUN_HELP: &str = "\

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// The model: a GGUF file, the first one if it is split
+    /// The model: a GGUF file, the first one if it is split; or the name of one that `samebit pull` fetched
     #[arg(short = 'm', long = "model", value_name = "FILE", env = "SAMEBIT_MODEL")]
     pub(crate) path: PathBuf,
 }

@@ -3,12 +3,17 @@
 pub(crate) mod bench;
 pub(crate) mod check_engine;
 pub(crate) mod compare;
+pub(crate) mod config;
 pub(crate) mod diagnose;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod library;
 pub(crate) mod logits;
 pub(crate) mod run;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod synth;
 pub(crate) mod tokenize;
 pub(crate) mod trace;

@@ -2,11 +2,18 @@
 
 mod bench;
 mod check_engine;
+mod config;
 mod diagnose;
+mod doctor;
+#[allow(dead_code, reason = "samebit-hub's own tests ask it for more")]
+#[path = "../../../samebit-hub/tests/hub/server.rs"]
+mod hub_server;
 mod inspect;
 mod logits;
+mod pull;
 mod run;
 mod serve;
+mod shell;
 mod signals;
 mod support;
 mod synth;

@@ -1,6 +1,5 @@
 //! `samebit bench`: prefill and decode in tokens per second, alone or in turns with a llama-bench.
 
-mod machine;
 mod measure;
 mod plan;
 mod report;
@@ -10,9 +9,9 @@ mod statistics;
 use crate::args::{BenchArgs, Verbosity};
 use crate::engine::{cpus, isa, pin, prepare, threads};
 use crate::failure::Failure;
+use crate::machine::{self, Ceiling};
 use crate::output;
 use crate::progress::{Progress, Unit};
-use machine::Ceiling;
 use plan::Test;
 use report::{Report, Row};
 use rival::Program;

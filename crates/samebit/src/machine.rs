@@ -14,20 +14,42 @@ const LINE: usize = 8;
 const PASSES: usize = 12;
 
 /// The CPU's name as the system gives it, or else its architecture.
-pub(super) fn cpu() -> String {
+pub(crate) fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.into(), |(_, name)| name.trim().into())
 }
 
+/// Features of the CPU that kernels ask for, of those that it has.
+pub(crate) fn features() -> Vec<&'static str> {
+    let mut found = Vec::new();
+    // The names must be literals, and only those of the machine's own kind are known to the compiler.
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! ask {
+        ($($name:tt)*) => { $(if std::is_x86_feature_detected!($name) { found.push($name); })* };
+    }
+    #[cfg(target_arch = "x86_64")]
+    ask!("avx2" "fma" "f16c" "avxvnni" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni");
+    #[cfg(target_arch = "aarch64")]
+    macro_rules! ask {
+        ($($name:tt)*) => { $(if std::arch::is_aarch64_feature_detected!($name) { found.push($name); })* };
+    }
+    #[cfg(target_arch = "aarch64")]
+    ask!("neon" "dotprod" "i8mm");
+    if cfg!(target_feature = "simd128") {
+        found.push("simd128");
+    }
+    found
+}
+
 /// Memory to read from: all of it has been written, so that every page is one of its own.
-pub(super) struct Ceiling {
+pub(crate) struct Ceiling {
     words: Vec<u64>,
 }
 
 impl Ceiling {
     /// 1 GiB, or more where caches are large; less where memory is short.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let wanted = largest_cache().map_or(LEAST_BYTES, |cache| LEAST_BYTES.max(CACHES * cache));
         let free = available().map_or(wanted, |free| wanted.min(free / 3));
         Self::of(free / 8)
@@ -44,7 +66,7 @@ impl Ceiling {
     }
 
     /// Gigabytes (10⁹ bytes) per second that so many threads read together; the best of several passes.
-    pub(super) fn measure(&self, threads: usize) -> f64 {
+    pub(crate) fn measure(&self, threads: usize) -> f64 {
         let bytes = 8 * self.words.len();
         let part = self.words.len().div_ceil(threads.max(1));
         let once = || {
@@ -88,9 +110,18 @@ fn kibibytes(path: &Path) -> Option<u64> {
 }
 
 /// Bytes of memory that may be used without harm, where the system says.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
+    meminfo("MemAvailable:")
+}
+
+/// Bytes of memory that there are, where the system says.
+pub(crate) fn total() -> Option<u64> {
+    meminfo("MemTotal:")
+}
+
+fn meminfo(key: &str) -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = info.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
