@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// What each crate may build on. A crate that is not listed may build on none of the others.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("samebit-numerics", &[]),
     ("samebit-gguf", &[]),
     ("samebit-kernels", &["samebit-numerics"]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-grammar", &["samebit-engine", "samebit-text"]),
     ("samebit-server", &["samebit-engine", "samebit-grammar", "samebit-text"]),
+    ("samebit-chat", &["samebit-engine", "samebit-grammar", "samebit-numerics", "samebit-text"]),
     ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-diagnose", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"]),
     (
@@ -25,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     (
         "samebit",
         &[
+            "samebit-chat",
             "samebit-conform",
             "samebit-diagnose",
             "samebit-engine",
@@ -41,11 +43,12 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 6] = [
+const TEST_ARROWS: [(&str, &[&str]); 7] = [
     ("samebit-model", &["samebit-synth"]),
     ("samebit-engine", &["samebit-synth", "samebit-text"]),
     ("samebit-grammar", &["samebit-gguf"]),
     ("samebit-server", &["samebit-gguf", "samebit-synth"]),
+    ("samebit-chat", &["samebit-gguf", "samebit-kernels", "samebit-synth"]),
     ("samebit-trace", &["samebit-synth"]),
     ("samebit-diagnose", &["samebit-synth"]),
 ];
