@@ -52,7 +52,8 @@ impl Repl<'_> {
                 Err(_) => return self.view.note("/regen takes a seed, which is a whole number"),
             },
         };
-        self.answer(Asked::Again(seed))
+        self.answer(Asked::Again(seed))?;
+        self.autosave()
     }
 
     fn undo(&mut self) -> Result<(), ChatError> {

@@ -129,13 +129,13 @@ impl<'a> Repl<'a> {
         if answered.is_err() {
             // Nothing was said: one is where one was, and the files still wait.
             self.talk.session_mut().go_to(at);
-        } else {
-            self.files.clear();
         }
-        answered
+        answered?;
+        self.files.clear();
+        self.autosave()
     }
 
-    /// Lets the model answer, and shows it.
+    /// Lets the model answer, and shows it. An error means that nothing was kept, or that nobody looks any more.
     pub(crate) fn answer(&mut self, asked: Asked<'_>) -> Result<(), ChatError> {
         let mut times = Times::new();
         let context = self.talk.model().engine.context();
@@ -171,7 +171,7 @@ impl<'a> Repl<'a> {
         self.after(answered?, &times)
     }
 
-    /// What is to be said of an answer that has come; and the session's file.
+    /// What is to be said of an answer that has come.
     fn after(&mut self, answered: Answered, times: &Times) -> Result<(), ChatError> {
         let Some(turn) = self.talk.session().turn(answered.number) else { return Ok(()) };
         let (tokens, finish) = (turn.tokens.len(), turn.finish);
@@ -204,7 +204,7 @@ impl<'a> Repl<'a> {
             );
             self.view.note(&line)?;
         }
-        self.autosave()
+        Ok(())
     }
 
     /// Writes the session where it is to be kept.
@@ -219,6 +219,7 @@ impl<'a> Repl<'a> {
     /// As [`Talk::ask`](crate::Talk::ask). True if it was broken off.
     pub fn once(&mut self, message: &str) -> Result<bool, ChatError> {
         self.answer(Asked::Message(message))?;
+        self.autosave()?;
         Ok(self.talk.session().latest().is_some_and(|turn| turn.finish == Ending::Cancelled))
     }
 }

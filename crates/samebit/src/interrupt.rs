@@ -36,12 +36,14 @@ pub(crate) fn asked() -> bool {
 
 /// As [`be_orderly`], for somebody who goes on afterwards and looks with [`take`]: pressed twice in haste, it is heard once; only the
 /// third time in vain ends at once.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn be_patient() {
     PATIENCE.store(2, Ordering::Relaxed);
     be_orderly();
 }
 
 /// Whether Ctrl-C was pressed since this was last asked.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn take() -> bool {
     PRESSED.swap(0, Ordering::Relaxed);
     ASKED.swap(false, Ordering::Relaxed)

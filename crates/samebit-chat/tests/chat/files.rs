@@ -4,7 +4,7 @@ use std::path::Path;
 
 use samebit_chat::{ChatError, load, save};
 
-use crate::support::{ask, converse, settings, talk};
+use crate::support::{ask, converse, converse_in, settings, talk};
 
 fn lines(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).expect("written").lines().map(str::to_owned).collect()
@@ -100,4 +100,15 @@ fn other_files_are_not_overwritten_and_sessions_are_kept_up_to_date() {
         assert_eq!(talk.session().turn(3).map(|turn| turn.parent), Some(1));
     });
     assert!(seen.screen.contains("2 turns, at turn 1") && seen.screen.contains("nowhere: "), "{}", seen.screen);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_of_and_the_conversation_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = folder.path().join("nowhere").join("talk.jsonl");
+    let seen = converse_in(Some(nowhere), talk(), &["one", "/regen 7", "two"], |talk| {
+        let parents: Vec<usize> = talk.session().turns().iter().map(|turn| turn.parent).collect();
+        assert_eq!((parents, talk.session().at()), (vec![0, 0, 2], 3));
+    });
+    assert_eq!(seen.screen.matches("talk.jsonl: cannot be written: ").count(), 3, "{}", seen.screen);
 }

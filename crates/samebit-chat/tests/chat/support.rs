@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use samebit_chat::{Answered, Heard, Input, Looks, Model, Options, Repl, Settings, Talk, Typed, View};
@@ -94,6 +95,11 @@ pub(crate) struct Seen {
 
 /// Types these messages; `^C` is Ctrl-C.
 pub(crate) fn converse(talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) -> Seen {
+    converse_in(None, talk, typed, check)
+}
+
+/// The same, kept in a file.
+pub(crate) fn converse_in(file: Option<PathBuf>, talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) -> Seen {
     let (screen, begun) = (Screen::default(), Arc::new(Mutex::new(Vec::new())));
     let typed: VecDeque<Typed> = typed
         .iter()
@@ -102,7 +108,7 @@ pub(crate) fn converse(talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) ->
     let many = typed.len();
     let looks = Looks { terminal: true, styled: false, wordwrap: false, size: || Some((80, 24)) };
     let view = View::new(Box::new(screen.clone()), looks);
-    let options = Options { verbose: false, session: None, interrupted: || false };
+    let options = Options { verbose: false, session: file, interrupted: || false };
     let mut repl = Repl::new(talk, view, Box::new(Script(typed, Arc::clone(&begun))), options);
     repl.run().expect("an end");
     check(repl.talk());
