@@ -195,11 +195,12 @@ impl Repl<'_> {
         let change = |settings: &mut Settings| -> Result<String, String> {
             match (name, value) {
                 ("parameter", value) => {
-                    let (name, value) = value
-                        .split_once(char::is_whitespace)
-                        .ok_or("/set parameter NAME VALUE; /show parameters lists them")?;
+                    // Nothing is a value too where it takes all away.
+                    let parted = value.split_once(char::is_whitespace).or((value == "stop").then_some(("stop", "")));
+                    let (name, value) = parted.ok_or("/set parameter NAME VALUE; /show parameters lists them")?;
                     settings.set(name, value.trim())?;
-                    Ok(format!("{name} is {}", value.trim()))
+                    let known = settings.parameters().into_iter().find(|(known, _)| *known == name);
+                    Ok(format!("{name} is {}", known.map_or(value.trim().to_owned(), |(_, value)| value)))
                 }
                 ("seed", value) => {
                     settings.set("seed", value).map(|()| format!("seed is {value}; it counts from the next answer on"))

@@ -179,7 +179,7 @@ pub fn completions(line: &str) -> (usize, Vec<&'static str>) {
 }
 
 /// Names of the parameters.
-const PARAMETERS: [&str; 13] = [
+const PARAMETERS: [&str; 14] = [
     "seed",
     "num_predict",
     "temperature",
@@ -193,6 +193,7 @@ const PARAMETERS: [&str; 13] = [
     "repeat_penalty",
     "frequency_penalty",
     "presence_penalty",
+    "stop",
 ];
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod replay;
 mod report;
 mod session;
 mod settings;
+mod stops;
 mod talk;
 mod view;
 

@@ -11,6 +11,7 @@ use crate::error::ChatError;
 use crate::model::Model;
 use crate::session::{Ending, Session, Turn};
 use crate::settings::Settings;
+use crate::stops::cut;
 use crate::talk::{Computed, Heard, Talk, Task};
 
 /// Where a session departs from what is computed here.
@@ -136,12 +137,12 @@ fn departs(
         let (here, said) = (generation.logits_digest, turn.digest.clone());
         return Ok(Some(Departure::Digest { turn: number, here, said }));
     }
-    let text = shown(&talk.model().tokenizer, &turn.tokens);
+    let (text, cut_short) = cut(&shown(&talk.model().tokenizer, &turn.tokens), &turn.settings.stop);
     if text != turn.answer {
         let index = text.chars().zip(turn.answer.chars()).take_while(|(a, b)| a == b).count();
         return Ok(Some(Departure::Text { turn: number, index }));
     }
-    let stopped = turn.tokens.last().is_some_and(|&token| talk.model().tokenizer.is_eog(token));
+    let stopped = cut_short || turn.tokens.last().is_some_and(|&token| talk.model().tokenizer.is_eog(token));
     let said = match turn.finish {
         Ending::Stop if !stopped => "stop",
         Ending::Length if stopped => "length",

@@ -6,6 +6,8 @@ use samebit_engine::sampler::SamplerConfig;
 use samebit_text::template::CivilTime;
 use serde::{Deserialize, Serialize};
 
+use crate::stops;
+
 /// The form that an answer must have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,6 +33,9 @@ pub struct Settings {
     pub think: Option<bool>,
     /// The answers' form.
     pub format: Format,
+    /// Texts that end an answer, and are no part of it: at most 16 of at most 400 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
     /// The day that the template's clock shows, as 2026-01-31; `None`: it has no clock.
     pub date: Option<String>,
     /// How tokens are drawn.
@@ -68,6 +73,7 @@ impl Settings {
             predict: None,
             think: None,
             format: Format::Text,
+            stop: Vec::new(),
             date: None,
             sampling: Sampling {
                 temperature: config.temperature,
@@ -132,7 +138,34 @@ impl Settings {
             ("repeat_penalty", sampling.repeat_penalty.to_string()),
             ("frequency_penalty", sampling.frequency_penalty.to_string()),
             ("presence_penalty", sampling.presence_penalty.to_string()),
+            ("stop", if self.stop.is_empty() { "none".into() } else { self.stop.join(", ") }),
         ]
+    }
+
+    /// Adds a text that ends answers, perhaps quoted as in JSON; an empty one takes all away.
+    fn add_stop(&mut self, value: &str) -> Result<(), String> {
+        let text: String = serde_json::from_str(value).unwrap_or_else(|_| value.to_owned());
+        if text.is_empty() {
+            self.stop.clear();
+            return Ok(());
+        }
+        if !self.stop.contains(&text) {
+            self.stop.push(text);
+        }
+        let fits = self.stops_fit();
+        if fits.is_err() {
+            self.stop.pop();
+        }
+        fits
+    }
+
+    /// Whether the texts that end answers are within bounds.
+    pub(crate) fn stops_fit(&self) -> Result<(), String> {
+        let good = |text: &String| !text.is_empty() && text.len() <= stops::LONGEST;
+        if self.stop.len() <= stops::MOST && self.stop.iter().all(good) {
+            return Ok(());
+        }
+        Err(format!("stop: at most {} texts of 1 to {} bytes", stops::MOST, stops::LONGEST))
     }
 
     /// Sets a parameter by its name. The range is not checked here but by the sampler, which knows it.
@@ -146,6 +179,7 @@ impl Settings {
             "num_predict" | "predict" => self.predict = all_or(name, value)?,
             "repeat_last_n" => sampling.repeat_last_n = all_or(name, value)?,
             "top_k" => sampling.top_k = all_or(name, value)?.unwrap_or(0),
+            "stop" => self.add_stop(value)?,
             "num_ctx" | "ctx_size" => {
                 return Err("the context is fixed while the model is loaded: leave, and give -c N".into());
             }
@@ -217,6 +251,12 @@ mod tests {
             settings.set(name, "1").expect("a parameter");
         }
         assert!(settings.parameters().iter().all(|(_, value)| value == "1"), "{settings:?}");
+        // A number is JSON and no text: it stands for itself.
+        settings.set("stop", "\"a\\n\"").expect("a text");
+        assert_eq!(settings.stop, ["1", "a\n"]);
+        assert!(settings.set("stop", &"x".repeat(401)).is_err() && settings.stop.len() == 2);
+        settings.set("stop", "").expect("none");
+        assert!(settings.stop.is_empty());
         settings.set("num_predict", "-1").expect("all");
         assert_eq!(settings.predict, None);
         assert_eq!(settings.set("top_p", "x"), Err("top_p: x is no number".into()));

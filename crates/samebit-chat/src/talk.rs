@@ -15,6 +15,7 @@ use crate::error::ChatError;
 use crate::model::Model;
 use crate::session::{Ending, Session, Turn};
 use crate::settings::{Format, Settings};
+use crate::stops::{Stops, cut};
 
 /// What is heard of an answer on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,8 +174,21 @@ impl Talk {
             expected: Vec::new(),
             alternatives: None,
         };
-        let Computed { generation, cached, .. } = self.compute(task, hear)?;
+        let mut stops = Stops::new(&settings.stop);
+        let Computed { generation, cached, .. } = self.compute(task, &mut |heard| match heard {
+            Heard::Text(text) => {
+                let going = hear(Heard::Text(&stops.push(text)));
+                if stops.found() { ControlFlow::Break(()) } else { going }
+            }
+            other => hear(other),
+        })?;
+        let held = stops.finish();
+        if !held.is_empty() {
+            // It is over: whether the hearer would go on is nothing to it.
+            let _ = hear(Heard::Text(&held));
+        }
         let finish = match generation.finish {
+            _ if stops.found() => Ending::Stop,
             Finish::Stop => Ending::Stop,
             Finish::Length => Ending::Length,
             Finish::Cancelled | Finish::Deadline => Ending::Cancelled,
@@ -188,7 +202,7 @@ impl Talk {
             user: user.to_owned(),
             kept: composed.kept,
             prompt: rest,
-            answer: shown(&self.model.tokenizer, &generation.tokens),
+            answer: cut(&shown(&self.model.tokenizer, &generation.tokens), &settings.stop).0,
             tokens: generation.tokens,
             finish,
             digest: generation.logits_digest,

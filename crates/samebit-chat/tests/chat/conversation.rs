@@ -236,6 +236,28 @@ fn an_answer_in_json_is_json_as_far_as_it_goes() {
 }
 
 #[test]
+fn an_answer_ends_before_a_text_that_ends_it() {
+    let whole = long(1).session().latest().expect("a turn").answer.clone();
+    let middle = whole.char_indices().nth(whole.chars().count() / 2).expect("long enough").0;
+    let stop: String = whole[middle..].chars().take(3).collect();
+    let expected = whole.split(&stop).next().unwrap_or_default();
+    let mut talk = talk();
+    talk.set(Settings { stop: vec!["never".into(), stop.clone()], ..settings() }).expect("settings");
+    let mut heard = String::new();
+    let hear = &mut |what: Heard<'_>| {
+        if let Heard::Text(text) = what {
+            heard.push_str(text);
+        }
+        ControlFlow::Continue(())
+    };
+    talk.ask(WORDS[0], hear).expect("an answer");
+    let turn = talk.session().latest().expect("a turn");
+    assert_eq!((turn.answer.as_str(), heard.as_str(), turn.finish), (expected, expected, Ending::Stop));
+    ask(&mut talk, "and on");
+    assert_eq!(replayed(talk.model(), talk.session(), talk.settings()), None);
+}
+
+#[test]
 fn settings_out_of_range_change_nothing() {
     let mut talk = talk();
     let mut wrong = settings();
