@@ -1,8 +1,13 @@
-//! Ctrl-C: where there is something to keep the first asks for an orderly end; elsewhere, and the second time, it ends at once.
+//! Ctrl-C: where there is something to keep the first asks for an orderly end; elsewhere, and the second time, it ends at once. A
+//! conversation is asked to stop its answer, and goes on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
+/// How often it was pressed since somebody looked.
+static PRESSED: AtomicU32 = AtomicU32::new(0);
+/// How often it may be until the program ends at once.
+static PATIENCE: AtomicU32 = AtomicU32::new(1);
 static ORDERLY: AtomicBool = AtomicBool::new(false);
 
 /// Exit code after Ctrl-C: 128 + SIGINT, as a shell would report it.
@@ -11,7 +16,9 @@ const CODE: i32 = 130;
 /// Starts listening. Where the system has no signals, Ctrl-C keeps its usual meaning.
 pub(crate) fn listen() {
     let _ = ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::Relaxed) || !ORDERLY.load(Ordering::Relaxed) {
+        ASKED.store(true, Ordering::Relaxed);
+        let before = PRESSED.fetch_add(1, Ordering::Relaxed);
+        if before >= PATIENCE.load(Ordering::Relaxed) || !ORDERLY.load(Ordering::Relaxed) {
             std::process::exit(CODE);
         }
     });
@@ -25,4 +32,19 @@ pub(crate) fn be_orderly() {
 /// Whether Ctrl-C was pressed.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
+}
+
+/// As [`be_orderly`], for somebody who goes on afterwards and looks with [`take`]: pressed twice in haste, it is heard once; only the
+/// third time in vain ends at once.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn be_patient() {
+    PATIENCE.store(2, Ordering::Relaxed);
+    be_orderly();
+}
+
+/// Whether Ctrl-C was pressed since this was last asked.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn take() -> bool {
+    PRESSED.swap(0, Ordering::Relaxed);
+    ASKED.swap(false, Ordering::Relaxed)
 }

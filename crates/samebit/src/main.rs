@@ -44,6 +44,8 @@ fn dispatch(cli: &Cli, config: &Config) -> Result<(), Failure> {
     match &cli.command {
         Command::Run(args) => commands::run::run(args, verbosity),
         #[cfg(not(target_family = "wasm"))]
+        Command::Chat(args) => commands::chat::run(args, verbosity),
+        #[cfg(not(target_family = "wasm"))]
         Command::Serve(args) => commands::serve::run(args, verbosity),
         Command::Logits(args) => commands::logits::run(args, verbosity),
         Command::Bench(args) => commands::bench::run(args, verbosity),

@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("samebit-engine", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-grammar", &["samebit-engine", "samebit-text"]),
     ("samebit-server", &["samebit-engine", "samebit-grammar", "samebit-text"]),
+    ("samebit-chat", &["samebit-engine", "samebit-grammar", "samebit-numerics", "samebit-text"]),
     ("samebit-trace", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics"]),
     ("samebit-diagnose", &["samebit-gguf", "samebit-kernels", "samebit-model", "samebit-numerics", "samebit-trace"]),
     (
@@ -26,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     (
         "samebit",
         &[
+            "samebit-chat",
             "samebit-conform",
             "samebit-diagnose",
             "samebit-engine",
@@ -43,11 +45,12 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("xtask", &[]),
 ];
 /// What tests may build on besides.
-const TEST_ARROWS: [(&str, &[&str]); 6] = [
+const TEST_ARROWS: [(&str, &[&str]); 7] = [
     ("samebit-model", &["samebit-synth"]),
     ("samebit-engine", &["samebit-synth", "samebit-text"]),
     ("samebit-grammar", &["samebit-gguf"]),
     ("samebit-server", &["samebit-gguf", "samebit-synth"]),
+    ("samebit-chat", &["samebit-gguf", "samebit-kernels", "samebit-synth"]),
     ("samebit-trace", &["samebit-synth"]),
     ("samebit-diagnose", &["samebit-synth"]),
 ];

@@ -4,6 +4,8 @@
 
 mod argv;
 mod bench;
+#[cfg(not(target_family = "wasm"))]
+mod chat;
 mod check_engine;
 mod config;
 mod diagnose;
@@ -21,6 +23,8 @@ mod trace;
 
 pub(crate) use argv::{config_file, normalise};
 pub(crate) use bench::{BenchArgs, Format};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use chat::ChatCommandArgs;
 pub(crate) use check_engine::CheckEngineArgs;
 pub(crate) use config::ConfigArgs;
 pub(crate) use diagnose::DiagnoseArgs;
@@ -48,6 +52,7 @@ Examples:
   samebit run -m model.gguf -p 'The capital of France is' -n 16
   samebit run -m model.gguf -sys 'You are terse.' -p 'What is a monad?'
   samebit run -m model.gguf -f prompt.txt --temp 0 --json
+  samebit chat -m model.gguf
   samebit inspect -m model.gguf
   samebit tokenize -m model.gguf -p 'Hello world' --json
   samebit bench -m model.gguf
@@ -86,6 +91,8 @@ pub(crate) struct Verbosity {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    #[cfg(not(target_family = "wasm"))]
+    Chat(Box<ChatCommandArgs>),
     #[cfg(not(target_family = "wasm"))]
     Serve(Box<ServeArgs>),
     Logits(Box<LogitsArgs>),
@@ -381,6 +388,9 @@ mod tests {
             "prompt_length",
             "url",
             "prompts",
+            "session",
+            "replay",
+            "format",
         ];
         for command in Cli::command().get_subcommands() {
             for arg in command.get_arguments().filter(|a| a.get_long().is_some()) {

@@ -1,6 +1,8 @@
 //! The commands, one file each: what a user sees of them. Flags are parsed before, work is done below.
 
 pub(crate) mod bench;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod chat;
 pub(crate) mod check_engine;
 pub(crate) mod compare;
 pub(crate) mod config;

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: processes, exit codes, what is on stdout and what on stderr.
 
 mod bench;
+mod chat;
 mod check_engine;
 mod config;
 mod diagnose;

@@ -1,0 +1,42 @@
+//! The model that is talked to, with all that a conversation needs of it.
+
+use std::sync::Arc;
+
+use samebit_engine::Engine;
+use samebit_text::Tokenizer;
+use samebit_text::template::ChatTemplate;
+
+/// A model, loaded.
+#[derive(Debug)]
+pub struct Model {
+    /// What computes.
+    pub engine: Engine,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// Its chat template.
+    pub template: ChatTemplate,
+    /// What it is called.
+    pub name: String,
+    /// Where it lies.
+    pub path: String,
+    /// What else there is to say of it: names and values.
+    pub facts: Vec<(String, String)>,
+    /// BLAKE3 of its file, in hexadecimal.
+    pub digest: String,
+    /// The precision mode's name, such as `v1`.
+    pub numerics: String,
+    /// The cache type's name, such as `f16`.
+    pub kv: String,
+}
+
+impl Model {
+    /// BLAKE3 of the chat template's source, in hexadecimal.
+    pub fn template_digest(&self) -> String {
+        blake3::hash(self.template.source().as_bytes()).to_hex().to_string()
+    }
+
+    /// Whether the template can be told not to think.
+    pub fn may_think(&self) -> bool {
+        self.template.source().contains("enable_thinking")
+    }
+}

@@ -1,0 +1,227 @@
+//! What commands answer, as text.
+//!
+//! Knows the conversation; changes nothing.
+
+use std::fmt::Write;
+
+use samebit_engine::TokenLogprob;
+use samebit_numerics::arith::Soft;
+use samebit_numerics::math::exp;
+use samebit_text::{EncodeOptions, Tokenizer};
+
+use crate::command::{COMMANDS, SETTINGS, SHOWN};
+use crate::compose::compose;
+use crate::error::ChatError;
+use crate::look::{columns, parted};
+use crate::session::{Session, Turn};
+use crate::settings::Settings;
+use crate::talk::Talk;
+
+/// A table of two columns.
+fn table(rows: impl Iterator<Item = (String, String)>) -> String {
+    let rows: Vec<(String, String)> = rows.collect();
+    let width = rows.iter().map(|(left, _)| columns(left)).max().unwrap_or(0);
+    let mut out = String::new();
+    for (left, right) in rows {
+        let space = " ".repeat(width - columns(&left));
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "  {left}{space}  {right}");
+    }
+    out
+}
+
+/// The commands, or one of them.
+pub(crate) fn help(about: &str) -> String {
+    let about = about.trim_start_matches('/');
+    let all =
+        || COMMANDS.iter().map(|command| (format!("/{} {}", command.name, command.arguments), command.does.to_owned()));
+    match about {
+        "set" => table(SETTINGS.iter().map(|(name, value, does)| (format!("/set {name} {value}"), (*does).to_owned()))),
+        "show" => table(SHOWN.iter().map(|(name, does)| (format!("/show {name}"), (*does).to_owned()))),
+        name if COMMANDS.iter().any(|command| command.name == name) => {
+            table(all().filter(|(usage, _)| usage[1..].split(' ').next() == Some(name)))
+        }
+        _ => {
+            let keys = "Several lines: \"\"\" before and after, a \\ at a line's end, Alt-Enter, or paste them. Ctrl-R searches what was typed.\n\
+                        Ctrl-C stops an answer, twice it leaves; Ctrl-D or /bye leaves.\n";
+            table(all()) + keys
+        }
+    }
+}
+
+pub(crate) fn parameters(settings: &Settings) -> String {
+    table(settings.parameters().into_iter().map(|(name, value)| (name.to_owned(), value)))
+}
+
+pub(crate) fn info(talk: &Talk) -> String {
+    let model = talk.model();
+    let options = model.engine.options();
+    let mut rows = vec![("model".to_owned(), model.name.clone()), ("file".to_owned(), model.path.clone())];
+    rows.extend(model.facts.iter().cloned());
+    rows.extend([
+        ("context".to_owned(), format!("{} tokens", model.engine.context())),
+        ("numerics".to_owned(), format!("{}, cache {}", model.numerics, model.kv)),
+        ("instruction set".to_owned(), options.isa.name().to_owned()),
+        ("threads".to_owned(), options.threads.to_string()),
+    ]);
+    table(rows.into_iter())
+}
+
+pub(crate) fn seed(talk: &Talk) -> String {
+    let mut out = format!("seed {}", talk.settings().seed);
+    if let Some(turn) = talk.session().latest() {
+        let before = talk.session().depth(turn.parent);
+        let _ =
+            write!(out, "; the last answer was drawn with seed {} as number {before} of its conversation", turn.seed);
+    }
+    out
+}
+
+pub(crate) fn digest(talk: &Talk) -> String {
+    let model = talk.model();
+    let mut rows = vec![("model".to_owned(), model.digest.clone()), ("template".to_owned(), model.template_digest())];
+    if let Some(turn) = talk.session().latest() {
+        rows.push(("last answer's logits".to_owned(), turn.digest.clone()));
+    }
+    table(rows.into_iter())
+}
+
+pub(crate) fn thinking(talk: &Talk) -> Result<String, ChatError> {
+    let session = talk.session();
+    let turn = session.latest().ok_or(ChatError::NoAnswer)?;
+    let (thought, _) = parted(&turn.answer, opens_thought(talk, turn)?);
+    let thought = thought.trim();
+    Ok(if thought.is_empty() { "the last answer has no thoughts".into() } else { thought.to_owned() })
+}
+
+/// Whether the template has opened the thought that an answer begins with.
+pub(crate) fn opens_thought(talk: &Talk, turn: &Turn) -> Result<bool, ChatError> {
+    Ok(compose(talk.model(), talk.session(), turn.parent, &turn.settings, &turn.user)?.thinking)
+}
+
+/// A token's text, to be seen: quoted, line breaks and odd bytes spelled out.
+fn piece(tokenizer: &Tokenizer, id: u32) -> String {
+    let bytes = tokenizer.piece(id).unwrap_or_default();
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => format!("\"{}\"", bytes.escape_ascii()),
+    }
+}
+
+pub(crate) fn tokens(talk: &Talk, text: &str) -> String {
+    let (model, session) = (talk.model(), talk.session());
+    if !text.is_empty() {
+        let ids = model.tokenizer.encode(text, EncodeOptions::default());
+        return format!("{} tokens\n{}", ids.len(), pieces(&model.tokenizer, &ids));
+    }
+    let context = model.engine.context();
+    let number = session.at();
+    let used = session.length(number);
+    let mut out = format!("{used} of {context} tokens of the context are taken ({}%)\n", used * 100 / context.max(1));
+    if let Some(turn) = session.turn(number) {
+        let prompt = turn.kept + turn.prompt.len();
+        let _ = writeln!(
+            out,
+            "turn {number}: prompt {prompt} tokens, {} of them known from the turn before; answer {} tokens:",
+            turn.kept,
+            turn.tokens.len()
+        );
+        out.push_str(&pieces(&model.tokenizer, &turn.tokens));
+    }
+    out
+}
+
+fn pieces(tokenizer: &Tokenizer, ids: &[u32]) -> String {
+    let shown: Vec<String> = ids.iter().map(|&id| format!("{id} {}", piece(tokenizer, id))).collect();
+    shown.join("  ")
+}
+
+/// The tree of turns.
+pub(crate) fn branches(session: &Session) -> String {
+    let mut out = String::from(if session.at() == 0 { "* 0  the beginning\n" } else { "  0  the beginning\n" });
+    let mut waiting: Vec<(usize, usize)> = session.children(0).map(|number| (number, 0)).collect();
+    waiting.reverse();
+    while let Some((number, indent)) = waiting.pop() {
+        let Some(turn) = session.turn(number) else { continue };
+        let here = if session.at() == number { '*' } else { ' ' };
+        // Only where a conversation parts does it move to the right.
+        let children: Vec<usize> = session.children(number).collect();
+        let deeper = indent + usize::from(children.len() > 1);
+        let _ = writeln!(out, "{here} {}{number}  {}", "  ".repeat(indent.min(20)), line(turn.user.as_str(), 60));
+        waiting.extend(children.into_iter().rev().map(|child| (child, deeper)));
+    }
+    out
+}
+
+/// The beginning of a text, on one line.
+fn line(text: &str, most: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &words[..at]),
+        None => words,
+    }
+}
+
+/// An answer's tokens with their probabilities: the model's own, before temperature and the rest of the sampling.
+pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], width: Option<usize>) -> String {
+    let width = width.unwrap_or(usize::MAX);
+    let shown = |token: u32, logprob: f32| (piece(tokenizer, token), percent(logprob));
+    let left = rows.iter().map(|row| columns(&piece(tokenizer, row.token))).max().unwrap_or(0).min(24);
+    let mut out = String::from("probabilities before temperature and the rest of the sampling\n");
+    for row in rows {
+        let (text, share) = shown(row.token, row.logprob);
+        let space = " ".repeat(left.saturating_sub(columns(&text)));
+        let mut line = format!("{text}{space} {share:>6}");
+        let others = row.top.iter().filter(|(token, _)| *token != row.token);
+        for (text, share) in others.map(|&(token, logprob)| shown(token, logprob)) {
+            let more = format!("   {text} {share}");
+            if columns(&line) + columns(&more) > width {
+                break;
+            }
+            line.push_str(&more);
+        }
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+fn percent(logprob: f32) -> String {
+    let share = exp::<Soft>(logprob) * 100.0;
+    if share >= 0.05 { format!("{share:.1}%") } else { "<0.1%".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::turn;
+
+    #[test]
+    fn every_command_has_its_line() {
+        let help = help("");
+        for command in &COMMANDS {
+            assert!(help.contains(&format!("  /{} ", command.name)), "{help}");
+        }
+        assert_eq!(super::help("/why").lines().count(), 1);
+        assert!(super::help("set").contains("/set format json") && super::help("show").contains("/show digest"));
+    }
+
+    #[test]
+    fn the_tree_shows_where_it_parts_and_where_one_is() {
+        let mut session = Session::default();
+        for (parent, kept) in [(0, 0), (1, 1), (2, 2), (1, 1)] {
+            session.push(turn(parent, kept, &[1], &[2]));
+        }
+        session.go_to(3);
+        let expected = "  0  the beginning\n  1  after 0\n    2  after 1\n*   3  after 2\n    4  after 1\n";
+        assert_eq!(branches(&session), expected);
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(percent(0.0), "100.0%");
+        assert_eq!(percent(-1.0), "36.8%");
+        assert_eq!(percent(-20.0), "<0.1%");
+        assert_eq!(line("a\n  b  c", 3), "a b…");
+    }
+}

@@ -1,0 +1,230 @@
+//! `chat`: one answer in a pipe, a conversation on a terminal, and its session computed again.
+
+use crate::support::{answer, assert_fails, folder, output, output_with_input, stderr, tiny};
+
+#[test]
+fn in_a_pipe_it_answers_once_and_as_it_is() {
+    let text = answer(&["run", "-m", tiny(), "--chat", "-p", "hello\nthere", "-n", "12", "--temp", "1.5"]);
+    let chat = ["chat", "-m", tiny(), "-n", "12", "--temp", "1.5"];
+    for (words, input) in [(&[][..], "hello\nthere\n"), (&["there"], "hello"), (&["hello\nthere"], "")] {
+        let output = output_with_input(&[&chat, words].concat(), input.as_bytes());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{words:?} {input:?}");
+        assert!(stderr(&output).contains("ended after 12 tokens"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_session_goes_on_from_pipe_to_pipe() {
+    let folder = folder();
+    let file = folder.path().join("talk.jsonl");
+    let file = file.to_str().expect("UTF-8");
+    let chat = ["chat", "-q", "-m", tiny(), "-n", "5", "--session", file];
+    for message in ["one", "two"] {
+        assert!(!answer(&[&chat[..], &[message]].concat()).is_empty());
+    }
+    let said = answer(&["chat", "-m", tiny(), "--replay", file, "-t", "2"]);
+    assert!(said.contains("the same: 2 turns, 10 tokens"), "{said}");
+    std::fs::write(file, "{}\n").expect("written");
+    assert_fails(&output(&[&chat[..], &["three"]].concat()), 3, &["talk.jsonl: line 1: column"]);
+}
+
+#[test]
+fn what_cannot_be_answered_is_said_in_a_line() {
+    let chat = ["chat", "-q", "-m", tiny()];
+    assert_fails(&output(&chat), 3, &["standard input is empty"]);
+    assert_fails(&output_with_input(&chat, b"ab\xff"), 3, &["standard input", "byte 2"]);
+    assert_fails(&output(&[&chat, &["-c", "8", "hello"][..]].concat()), 3, &["the context is full", "-c N"]);
+    assert_fails(&output(&[&chat, &["--think", "false", "hello"][..]].concat()), 2, &["--think"]);
+    assert_fails(&output(&[&chat, &["--top-p", "2", "hello"][..]].concat()), 2, &["top_p"]);
+    assert_fails(&output(&[&chat, &["--replay", "nowhere.jsonl"][..]].concat()), 3, &["nowhere.jsonl"]);
+    // A model without a template: its key, misspelled.
+    let folder = folder();
+    let path = folder.path().join("bare.gguf");
+    let mut bytes = std::fs::read(tiny()).expect("the model");
+    let key = b"tokenizer.chat_template";
+    let at = bytes.windows(key.len()).position(|window| window == key).expect("a template");
+    bytes[at] = b'T';
+    std::fs::write(&path, bytes).expect("written");
+    let bare = ["chat", "-q", "-m", path.to_str().expect("UTF-8"), "hello"];
+    assert_fails(&output(&bare), 3, &["no chat template", "--chat-template", "chatml"]);
+    assert!(output(&[&bare, &["-n", "2", "--chat-template", "chatml"][..]].concat()).status.success());
+}
+
+#[cfg(target_os = "linux")]
+mod terminal {
+    use super::*;
+    use crate::support::samebit;
+    use rustix::fd::OwnedFd;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::process::{Child, Stdio};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    /// The program on a terminal of its own, and somebody who looks at it.
+    struct Terminal {
+        child: Child,
+        keys: File,
+        output: Receiver<Vec<u8>>,
+        /// All that was written.
+        screen: String,
+        /// What was looked at already.
+        seen: usize,
+    }
+
+    impl Terminal {
+        fn open(args: &[&str], variables: &[(&str, &str)]) -> Self {
+            let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+            grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
+            let name = ptsname(&master, Vec::new()).expect("a name");
+            let slave = || {
+                let path = name.to_str().expect("ASCII");
+                Stdio::from(File::options().read(true).write(true).open(path).expect("the terminal's other end"))
+            };
+            let mut command = samebit(args);
+            command.env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
+            let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("the program starts");
+            let mut reader = File::from(master.try_clone().expect("a second end"));
+            let (sender, output) = channel();
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                // It ends with an error when the program does.
+                while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                    if sender.send(bytes[..count].to_vec()).is_err() {
+                        return;
+                    }
+                }
+            });
+            Self { child, keys: File::from(master), output, screen: String::new(), seen: 0 }
+        }
+
+        fn press(&mut self, keys: &str) {
+            self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
+        }
+
+        /// Waits until a text is there that was not there before.
+        fn wait(&mut self, text: &str) {
+            let found = loop {
+                if let Some(at) = self.screen[self.seen..].find(text) {
+                    break self.seen + at;
+                }
+                let bytes = self.output.recv_timeout(Duration::from_secs(60));
+                let bytes = bytes.unwrap_or_else(|error| panic!("`{text}` never came ({error}): {:?}", self.screen));
+                let written = String::from_utf8_lossy(&bytes).into_owned();
+                // Where is the cursor? A terminal says.
+                for _ in written.matches("\x1b[6n") {
+                    self.press("\x1b[1;1R");
+                }
+                self.screen.push_str(&written);
+            };
+            self.seen = found + text.len();
+        }
+
+        fn end(mut self) -> (String, Option<i32>) {
+            let code = self.child.wait().expect("an end").code();
+            while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
+                self.screen.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            (self.screen, code)
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_kept_and_computed_again() {
+        let folder = folder();
+        let file = folder.path().join("talk.jsonl");
+        let (file, state) = (file.to_str().expect("UTF-8"), folder.path().to_str().expect("UTF-8"));
+        let chat = ["chat", "-m", tiny(), "-n", "6", "--temp", "1.5"];
+        let mut terminal = Terminal::open(&[&chat[..], &["--session", file]].concat(), &[("XDG_STATE_HOME", state)]);
+        terminal.wait(">>> ");
+        // Pasted: several lines, and none of them is sent before Enter.
+        terminal.press("\x1b[200~one\ntwo\x1b[201~\r");
+        terminal.wait("num_predict");
+        terminal.wait(">>> ");
+        terminal.press("\"\"\"three\r");
+        terminal.wait("... ");
+        terminal.press("four\"\"\"\r");
+        terminal.wait("num_predict");
+        terminal.wait(">>> ");
+        terminal.press("/rege\r");
+        terminal.wait("did you mean /regen?");
+        terminal.wait(">>> ");
+        terminal.press("\x03");
+        terminal.wait("Ctrl-C again");
+        terminal.wait(">>> ");
+        terminal.press("\x04");
+        let (_, code) = terminal.end();
+        assert_eq!(code, Some(0));
+        let kept = std::fs::read_to_string(file).expect("a session");
+        assert!(kept.contains(r#""user":"one\ntwo""#) && kept.contains(r#""user":"three\nfour""#), "{kept}");
+        let history = std::fs::read_to_string(folder.path().join("samebit/history")).expect("a history");
+        assert!(history.starts_with("one<\\n>two\n") && history.contains("/rege\n"), "{history}");
+
+        let replay = ["chat", "-m", tiny(), "--replay", file];
+        for flags in [&[][..], &["-t", "3", "-ub", "5"], &["--isa", "reference"], &["--no-kv-cache"], &["-s", "9"]] {
+            let said = answer(&[&replay[..], flags].concat());
+            assert!(said.contains("the same: 2 turns, 12 tokens, every logit"), "{said}");
+        }
+        // Controls: one id, one digit of a digest, another cache.
+        let departs = |text: &str, flags: &[&str], words: &str| {
+            std::fs::write(file, text).expect("written");
+            let output = output(&[&replay[..], flags].concat());
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}{}", stderr(&output));
+            assert!(said.contains(words) && said.lines().count() == 1, "{said}");
+        };
+        let (before, ids) = kept.rsplit_once("\"tokens\":[").expect("a turn");
+        let (id, after) = ids.split_once(',').expect("ids");
+        let other = id.parse::<u32>().expect("an id") ^ 1;
+        departs(&format!("{before}\"tokens\":[{other},{after}"), &[], "turn 2: token 0 of the answer");
+        let (before, digest) = kept.split_once("\"digest\":\"").expect("a turn");
+        let digit = if digest.starts_with('0') { '1' } else { '0' };
+        departs(&format!("{before}\"digest\":\"{digit}{}", &digest[1..]), &[], "turn 1: the tokens are the same, but");
+        departs(&kept, &["--kv", "f32"], "another type of cache");
+    }
+
+    #[test]
+    fn ctrl_c_stops_the_answer_and_not_the_conversation() {
+        let chat = [
+            "chat",
+            "-m",
+            tiny(),
+            "--no-history",
+            "--isa",
+            "reference",
+            "--no-kv-cache",
+            "--logit-bias",
+            "2-inf,0-inf",
+        ];
+        let mut terminal = Terminal::open(&chat, &[("NO_COLOR", "1")]);
+        terminal.wait(">>> ");
+        terminal.press("hello\r");
+        terminal.wait("\n");
+        // Some of the answer is there.
+        std::thread::sleep(Duration::from_millis(300));
+        let interrupted = std::process::Command::new("kill").args(["-INT", &terminal.child.id().to_string()]).status();
+        assert!(interrupted.expect("kill starts").success());
+        terminal.wait("(stopped: the answer is kept");
+        terminal.wait(">>> ");
+        terminal.press("/bye\r");
+        let (screen, code) = terminal.end();
+        assert_eq!(code, Some(0));
+        assert!(!screen.contains("\x1b[0;"), "NO_COLOR: {screen:?}");
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_plain_lines() {
+        let mut terminal = Terminal::open(&["chat", "-m", tiny(), "-n", "4"], &[("TERM", "dumb")]);
+        terminal.wait(">>> ");
+        terminal.press("one \\\ntwo\n");
+        terminal.wait("num_predict");
+        terminal.press("/tokens\n");
+        terminal.wait("turn 1: prompt");
+        terminal.press("/bye\n");
+        let (screen, code) = terminal.end();
+        assert_eq!(code, Some(0));
+        assert!(!screen.contains('\x1b'), "{screen:?}");
+    }
+}
