@@ -34,11 +34,11 @@ pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// As [`be_orderly`], for somebody who goes on afterwards and looks with [`take`]: pressed twice in haste, it is heard once; only the
-/// third time in vain ends at once.
+/// As [`be_orderly`], for somebody who goes on afterwards and looks with [`take`]: pressed often in haste, it is heard once; only the
+/// fifth time in vain ends at once.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn be_patient() {
-    PATIENCE.store(2, Ordering::Relaxed);
+    PATIENCE.store(4, Ordering::Relaxed);
     be_orderly();
 }
 
