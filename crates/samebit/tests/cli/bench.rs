@@ -67,7 +67,7 @@ fn every_format_has_every_test() {
             assert!(lines[0].contains(&name), "{name}: {text}");
         }
         assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{text}");
-        let tests: Vec<&str> = lines.iter().map(|line| line[12]).collect();
+        let tests: Vec<&str> = lines.iter().map(|line| line[13]).collect();
         assert_eq!(tests, ["test", "\"pp8\"", "\"tg4\""]);
     });
     with(&[], |args| {
