@@ -7,6 +7,7 @@ mod cargo;
 mod digests;
 mod licences;
 mod models;
+mod package;
 mod page;
 mod targets;
 mod tidy;
@@ -70,6 +71,8 @@ enum Command {
     },
     /// Run real models in every way that must not matter and compare the digests of their logits
     Digests(digests::Options),
+    /// Build the static binary and the Debian package
+    Package,
     /// Test the server's chat page in a headless Chromium
     Page,
     /// Compare logits and continuations with golden outputs and print tables
@@ -113,6 +116,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Checkkern { rest } => cargo::run_release(&root, "checkkern", &rest),
         Command::Targets { names } => targets::check(&root, &names),
         Command::Digests(options) => digests::compare(&root, &options),
+        Command::Package => package::build(&root),
         Command::Page => page::check(&root),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
         Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),

@@ -55,7 +55,10 @@ impl From<clap::Error> for Stop {
 /// Reads the file that the line, the environment or the custom names, and then the line.
 pub(crate) fn parse(argv: &[OsString]) -> Result<(Cli, Config), Stop> {
     let plain = Cli::command();
-    let config = load(&plain, argv).map_err(Stop::Failure)?;
+    let config = match load(&plain, argv) {
+        Ok(config) => config,
+        Err(failure) => return Err(help_anyway(plain, argv).map_or(Stop::Failure(failure), Stop::Clap)),
+    };
     let matches = match config.defaults(plain.clone(), &BTreeSet::new()).try_get_matches_from(argv) {
         Ok(matches) => matches,
         Err(error) => return Err(config.blame(plain, argv, error)),
@@ -66,6 +69,11 @@ pub(crate) fn parse(argv: &[OsString]) -> Result<(Cli, Config), Stop> {
         false => config.defaults(plain, &overruled).try_get_matches_from(argv)?,
     };
     Ok((Cli::from_arg_matches(&matches)?, config))
+}
+
+/// Help and the version, where they are asked for: no file is too wrong for that.
+fn help_anyway(plain: Command, argv: &[OsString]) -> Option<clap::Error> {
+    plain.try_get_matches_from(argv).err().filter(|error| !error.use_stderr())
 }
 
 fn load(plain: &Command, argv: &[OsString]) -> Result<Config, Failure> {

@@ -102,6 +102,8 @@ fn mistakes_are_the_files_and_said_in_one_line() {
         let path = file(folder.path(), text);
         assert_fails(&with(&path, &[], &["run", "-m", tiny(), "-p", "a"]), 3, &[&["config.toml"], words].concat());
     }
+    let broken = file(folder.path(), "tempo = 1");
+    assert!(with(&broken, &[], &["run", "--help"]).status.success(), "help is there in spite of it");
     // The line's own mistakes stay its own.
     let path = file(folder.path(), "temp = 1");
     assert_eq!(with(&path, &[], &["run", "-m", tiny(), "-p", "a", "--temp", "warm"]).status.code(), Some(2));
