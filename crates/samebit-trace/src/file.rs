@@ -278,7 +278,7 @@ pub(crate) fn summary_entry(
     let shape = strings.get(&format!("shape.{label}")).map_or("", String::as_str);
     let shape: Result<Vec<usize>, _> = shape.split(',').map(str::parse).collect();
     let shape = shape.map_err(|_| bad("has no shape in the metadata"))?;
-    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).is_none_or(|n| n > 1 << 40) {
+    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).is_none_or(|n| n > 1 << 30) {
         return Err(bad("has a shape that cannot be"));
     }
     let summaries = summaries(&stats.values, &digests.values);

@@ -11,7 +11,7 @@ use crate::names::{self, Kind};
 use crate::trace::{Entry, Meta, Trace, Values};
 
 /// Elements of a tensor that can be: beyond it the text is damaged.
-const MOST_ELEMENTS: usize = 1 << 40;
+const MOST_ELEMENTS: usize = 1 << 30;
 /// Likewise tokens of a pass, or heads.
 const MOST_ROWS: usize = 1 << 22;
 
