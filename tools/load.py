@@ -80,14 +80,16 @@ def other(rnd, index):
 
 
 def answer_of(response):
-    """What must not differ: texts, and the digest where there is one."""
+    """What must not differ: texts, log-probabilities if they were asked for, and the digest where there is one."""
     digest = (response.get("samebit") or {}).get("logits_digest")
-    return tuple(choice["text"] for choice in response["choices"]), digest
+    choices = response["choices"]
+    return tuple(choice["text"] for choice in choices), digest, json.dumps([choice.get("logprobs") for choice in choices])
 
 
 async def burst(args):
     rnd = random.Random(args.seed)
-    jobs = [dict(NEEDLE) for _ in range(args.needles)] + [other(rnd, i) for i in range(args.requests - args.needles)]
+    needle = {**NEEDLE, "max_tokens": args.tokens, **({"logprobs": 1} if args.logprobs else {})}
+    jobs = [dict(needle) for _ in range(args.needles)] + [other(rnd, i) for i in range(args.requests - args.needles)]
     rnd.shuffle(jobs)
     if args.reversed:
         jobs.reverse()
@@ -107,7 +109,7 @@ async def burst(args):
     await asyncio.gather(*(one(body, delay) for body, delay in zip(jobs, delays)))
     print(f"{len(jobs)} requests in {time.monotonic() - began:.1f} s, {len(failed)} failed; "
           f"{sum(answers.values())} needles, {len(answers)} different answers")
-    for (texts, digest), count in answers.most_common(5):
+    for (texts, digest, _), count in answers.most_common(5):
         print(f"  {count:4} × {digest[:16] if digest else '–':16} {texts[0][:60]!r}")
     for why in sorted(set(failed))[:5]:
         print(f"  failed: {why}")
@@ -115,7 +117,7 @@ async def burst(args):
     if args.expect:
         with open(args.expect, encoding="utf-8") as file:
             alone = json.load(file)
-        good &= set(answers) == {((alone["text"],), alone["logits_digest"])}
+        good &= {answer[:2] for answer in answers} == {((alone["text"],), alone["logits_digest"])}
         print(f"  {'equal to' if good else 'NOT'} the answer alone")
     return 0 if good else 1
 
@@ -184,11 +186,13 @@ def main():
     command.add_argument("url")
     command.add_argument("--requests", type=int, default=1000, help="all together")
     command.add_argument("--needles", type=int, default=100, help="of them the same one")
+    command.add_argument("--tokens", type=int, default=24, help="of the needle's answer")
+    command.add_argument("--logprobs", action="store_true", help="compare the needle's log-probabilities too")
     command.add_argument("--over", type=float, default=0, help="seconds over which they arrive")
     command.add_argument("--seed", type=int, default=1, help="of the others")
     command.add_argument("--reversed", action="store_true", help="arrivals in the reversed order")
     command.add_argument("--expect", help="what `samebit run --json` printed for the needle: prompt "
-                         f"'{NEEDLE['prompt']}', --temp 1.1 -s 77 -n 24")
+                         f"'{NEEDLE['prompt']}', --temp 1.1 -s 77 -n (--tokens)")
     command.set_defaults(run=burst)
     command = commands.add_parser("speed")
     command.add_argument("server", nargs="+", help="NAME=URL; ratios are to the last")
