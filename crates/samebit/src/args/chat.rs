@@ -1,7 +1,7 @@
 //! How to chat. Names are ollama's and llama.cpp's where these have one.
 
 use super::prompt::date;
-use super::{ComputeArgs, ModelArgs, PinArgs, SamplingArgs};
+use super::{ComputeArgs, PinArgs, SamplingArgs};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use samebit_text::template::CivilTime;
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 const CHAT_HELP: &str = "\
 Examples:
+  samebit chat                                                 talk with a small model, fetched once
   samebit chat -m model.gguf                                   talk; /help lists the commands, Ctrl-D leaves
   samebit chat -m model.gguf -sys 'Be brief.' -s 7             with a system prompt and another seed
   samebit chat -m model.gguf --session talk.jsonl              kept in a file after each turn; the next time it goes on
@@ -25,8 +26,10 @@ docs/chat.md tells of sessions, seeds and keys.";
 #[derive(Debug, Args)]
 #[command(after_help = CHAT_HELP)]
 pub(crate) struct ChatCommandArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
+    /// The model: a GGUF file, the first one if it is split; or the name of one that `samebit pull` fetched. Without one: smollm2, a
+    /// small one, which a person is asked whether to fetch
+    #[arg(short = 'm', long, value_name = "FILE", env = "SAMEBIT_MODEL")]
+    pub(crate) model: Option<PathBuf>,
     /// One message: it is answered, and that is all
     #[arg(value_name = "PROMPT")]
     pub(crate) message: Vec<String>,

@@ -1,12 +1,13 @@
 //! `samebit chat`: a conversation in the terminal, one answer in a pipe, or a session computed again.
 
-use crate::args::{ChatCommandArgs, Verbosity};
+use crate::args::{ChatCommandArgs, ModelArgs, Verbosity};
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
-use crate::{engine, interrupt, model, output, prompt};
+use crate::{engine, interrupt, library, model, output, prompt};
 use samebit_chat::{ChatError, Editor, Format, Input, Lines, Looks, Model, Options, Repl, Settings, Talk, View};
 use samebit_engine::EngineOptions;
 use samebit_gguf::{Gguf, report};
+use samebit_hub::{KNOWN, Name};
 use samebit_model::KvType;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -18,7 +19,8 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
     // What is wrong with the input should not wait for the model.
     let message = message(args)?;
     let options = engine::options(&args.compute)?;
-    let model = Arc::new(load(args, &options, verbosity)?);
+    let from = ModelArgs { path: args.model.clone().map_or_else(|| a_small_one(verbosity), Ok)? };
+    let model = Arc::new(load(args, &from, &options, verbosity)?);
     let vocabulary = model.tokenizer.vocab_size();
     let config = settings.config(settings.seed, 0);
     config.validate(vocabulary).map_err(|error| Failure::Usage(error.to_string()))?;
@@ -79,17 +81,51 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
     })
 }
 
-fn load(args: &ChatCommandArgs, options: &EngineOptions, verbosity: Verbosity) -> Result<Model, Failure> {
-    let gguf = model::open(&args.model)?;
-    let tokenizer = model::tokenizer(&args.model, &gguf)?;
-    let template = prompt::template(args.chat_template.as_deref(), &args.model, &gguf, &tokenizer)?;
+/// What is talked with where nobody has said: asked for before it is fetched.
+const DEFAULT: &str = "smollm2";
+
+/// The default model; a person is asked before it is fetched, a script is told.
+fn a_small_one(verbosity: Verbosity) -> Result<PathBuf, Failure> {
+    let name = Name::require(DEFAULT).map_err(library::failure)?;
+    let library = library::open(verbosity.quiet)?;
+    if let Some(path) = library.find(&name).map_err(library::failure)? {
+        output::note(verbosity.quiet, &format!("no model is named: {DEFAULT}"));
+        return Ok(path);
+    }
+    let none =
+        || Failure::Usage(format!("no model is named: give one with -m, or fetch one with `samebit pull {DEFAULT}`"));
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(none());
+    }
+    let known = KNOWN.iter().find(|known| known.name == DEFAULT).ok_or_else(none)?;
+    let question = format!("no model is named. Fetch {}, {} MB? [Y/n] ", known.about, known.bytes / 1_000_000);
+    let mut terminal = std::io::stderr();
+    // Who cannot be asked has not agreed.
+    let asked = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
+    let mut answer = String::new();
+    let heard = asked.and_then(|()| std::io::stdin().read_line(&mut answer));
+    if !heard.is_ok_and(|bytes| bytes > 0) || answer.trim().to_lowercase().starts_with('n') {
+        return Err(none());
+    }
+    super::library::fetch(&library, &name, verbosity).map(|pulled| pulled.path)
+}
+
+fn load(
+    args: &ChatCommandArgs,
+    from: &ModelArgs,
+    options: &EngineOptions,
+    verbosity: Verbosity,
+) -> Result<Model, Failure> {
+    let gguf = model::open(from)?;
+    let tokenizer = model::tokenizer(from, &gguf)?;
+    let template = prompt::template(args.chat_template.as_deref(), from, &gguf, &tokenizer)?;
     if args.think.is_some() && !template.source().contains("enable_thinking") {
         return Err(Failure::Usage("--think: this model's template has no choice about thinking".into()));
     }
     let facts = facts(&gguf);
     let digest = model::digest(&gguf, verbosity)?;
     let cpus = engine::cpus(args.place.pin, options.threads, verbosity.quiet)?;
-    let engine = engine::load(gguf, &tokenizer, &args.model, options, verbosity.quiet)?;
+    let engine = engine::load(gguf, &tokenizer, from, options, verbosity.quiet)?;
     engine::pin(&engine, cpus.as_ref())?;
     // Before the first message: while it is typed nothing could be done.
     engine::prepare(&engine, verbosity.quiet);
@@ -102,8 +138,8 @@ fn load(args: &ChatCommandArgs, options: &EngineOptions, verbosity: Verbosity) -
         engine,
         tokenizer: Arc::new(tokenizer),
         template,
-        name: name(&args.model.path),
-        path: args.model.path.display().to_string(),
+        name: name(&from.path),
+        path: from.path.display().to_string(),
         facts,
         digest,
         numerics: args.compute.numerics.name().to_owned(),

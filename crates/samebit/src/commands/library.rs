@@ -6,7 +6,7 @@ use crate::library::{failure, open};
 use crate::output;
 use crate::progress::{Progress, Unit};
 use samebit_gguf::report::escaped;
-use samebit_hub::{Event, Name, Pulled};
+use samebit_hub::{Event, Library, Name, Pulled};
 use serde_json::json;
 
 /// The bars of one pull: one at a time, for what happens now.
@@ -46,9 +46,7 @@ pub(crate) fn pull(args: &PullArgs, verbosity: Verbosity) -> Result<(), Failure>
     let names = names(&args.names)?;
     let library = open(verbosity.quiet)?;
     for (name, text) in names.iter().zip(&args.names) {
-        let mut bars = Bars { quiet: verbosity.quiet, current: None };
-        let pulled = library.pull(name, &mut |event| bars.told(event)).map_err(failure)?;
-        drop(bars);
+        let pulled = fetch(&library, name, verbosity)?;
         let path = pulled.path.display().to_string();
         if args.json {
             let Pulled { bytes, sha256, fetched, .. } = &pulled;
@@ -61,6 +59,12 @@ pub(crate) fn pull(args: &PullArgs, verbosity: Verbosity) -> Result<(), Failure>
         output::write(format!("{path}\n").as_bytes())?;
     }
     Ok(())
+}
+
+/// Fetches a model and shows how far it is.
+pub(super) fn fetch(library: &Library, name: &Name, verbosity: Verbosity) -> Result<Pulled, Failure> {
+    let mut bars = Bars { quiet: verbosity.quiet, current: None };
+    library.pull(name, &mut |event| bars.told(event)).map_err(failure)
 }
 
 /// What to say of a model that is here now.

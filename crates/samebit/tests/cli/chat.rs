@@ -1,6 +1,6 @@
 //! `chat`: one answer in a pipe, a conversation on a terminal, and its session computed again.
 
-use crate::support::{answer, assert_fails, folder, output, output_with_input, stderr, tiny};
+use crate::support::{answer, assert_fails, folder, output, output_with_input, samebit, stderr, tiny};
 
 #[test]
 fn in_a_pipe_it_answers_once_and_as_it_is() {
@@ -33,6 +33,9 @@ fn a_session_goes_on_from_pipe_to_pipe() {
 fn what_cannot_be_answered_is_said_in_a_line() {
     let chat = ["chat", "-q", "-m", tiny()];
     assert_fails(&output(&chat), 3, &["standard input is empty"]);
+    let nothing = folder();
+    let bare = samebit(&["chat", "hello"]).env("SAMEBIT_MODELS_DIR", nothing.path()).output();
+    assert_fails(&bare.expect("the program starts"), 2, &["no model", "-m", "samebit pull smollm2"]);
     assert_fails(&output_with_input(&chat, b"ab\xff"), 3, &["standard input", "byte 2"]);
     assert_fails(&output(&[&chat, &["-c", "8", "hello"][..]].concat()), 3, &["the context is full", "-c N"]);
     assert_fails(&output(&[&chat, &["--think", "false", "hello"][..]].concat()), 2, &["--think"]);
