@@ -88,8 +88,13 @@ def answer_of(response):
 
 async def burst(args):
     rnd = random.Random(args.seed)
+    start = prose(random.Random(0), args.words)
     needle = {**NEEDLE, "max_tokens": args.tokens, **({"logprobs": 1} if args.logprobs else {})}
-    jobs = [dict(needle) for _ in range(args.needles)] + [other(rnd, i) for i in range(args.requests - args.needles)]
+    needle["prompt"] = f"{start} {NEEDLE['prompt']}".lstrip()
+    others = [other(rnd, i) for i in range(args.requests - args.needles)]
+    for body in others[::2]:
+        body["prompt"] = f"{start} {body['prompt']}".lstrip()
+    jobs = [dict(needle) for _ in range(args.needles)] + others
     rnd.shuffle(jobs)
     if args.reversed:
         jobs.reverse()
@@ -100,7 +105,7 @@ async def burst(args):
         await asyncio.sleep(delay)
         try:
             response = await post(args.url, body)
-            if body["prompt"] == NEEDLE["prompt"]:
+            if body["prompt"] == needle["prompt"]:
                 answers[answer_of(response)] += 1
         except (OSError, RuntimeError, ValueError, asyncio.IncompleteReadError) as error:
             failed.append(f"{type(error).__name__}: {error}")
@@ -188,6 +193,7 @@ def main():
     command.add_argument("--needles", type=int, default=100, help="of them the same one")
     command.add_argument("--tokens", type=int, default=24, help="of the needle's answer")
     command.add_argument("--logprobs", action="store_true", help="compare the needle's log-probabilities too")
+    command.add_argument("--words", type=int, default=0, help="with which the needle's prompt and half of the others begin")
     command.add_argument("--over", type=float, default=0, help="seconds over which they arrive")
     command.add_argument("--seed", type=int, default=1, help="of the others")
     command.add_argument("--reversed", action="store_true", help="arrivals in the reversed order")
