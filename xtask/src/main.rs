@@ -140,7 +140,8 @@ fn demo(root: &Path, prompt: &str, rest: &[String]) -> Result<bool> {
 fn test(root: &Path, rest: &[String]) -> Result<bool> {
     models::fetch_named(&[])?;
     let mut command = cargo::command(root);
-    command.args(["test", "--workspace", "--locked"]).args(rest);
+    // With the features that only some builds have.
+    command.args(["test", "--workspace", "--locked", "--features", "samebit/otel"]).args(rest);
     command.env(models::FOLDER_VARIABLE, models::folder()?);
     cargo::succeeds(&mut command)
 }

@@ -60,14 +60,6 @@ pub enum EngineError {
         /// The most.
         most: usize,
     },
-    /// A draft model that speaks of other tokens.
-    #[error("the draft model has {other} tokens, the model {own}: give one of the same vocabulary")]
-    DraftVocabulary {
-        /// Tokens of the model.
-        own: usize,
-        /// Tokens of the draft model.
-        other: usize,
-    },
     /// A grammar could not go on.
     #[error("the grammar stopped: {0}")]
     Constraint(String),

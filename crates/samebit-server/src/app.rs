@@ -7,6 +7,7 @@ use crate::http::rate::Rates;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::options::Options;
+use crate::telemetry::Tracer;
 use crate::tools::Capabilities;
 use samebit_grammar::Grammars;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
+    pub(crate) tracer: Tracer,
     /// Templates, tokenizers and grammars of so many requests are worked on at once.
     pub(crate) preparing: Semaphore,
     /// When the server began, in seconds since 1970.
@@ -36,6 +38,7 @@ pub(crate) struct App {
 impl App {
     /// Starts the engine's thread and the grammars'.
     pub(crate) fn new(model: Model, options: Options) -> Result<Arc<Self>, ServeError> {
+        let tracer = Tracer::start(options.otlp_endpoint.as_deref(), &model)?;
         let model = Arc::new(model);
         let metrics = Arc::new(Metrics::default());
         let grammars = Grammars::new(Arc::clone(&model.tokenizer), options.grammar_threads)
@@ -48,6 +51,7 @@ impl App {
             capabilities: Capabilities::of(&model),
             keys: Keys::new(&options.api_keys),
             rates: Rates::new(options.rate_requests, options.rate_tokens),
+            tracer,
             preparing: Semaphore::new(cores.max(2)),
             created: unix_seconds(),
             stopping: AtomicBool::new(false),

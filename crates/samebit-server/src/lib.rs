@@ -10,6 +10,7 @@
 //! tools/   calls of tools in a model's text              knows no request
 //! answer/  from a plan to events, bodies or streams      knows no API
 //! engine/  the thread                                    knows no HTTP
+//! telemetry/  spans of requests                          knows neither
 //! ```
 
 mod answer;
@@ -21,6 +22,7 @@ mod log;
 mod metrics;
 mod model;
 mod options;
+mod telemetry;
 mod tools;
 
 pub use http::gate::is_local;

@@ -52,6 +52,8 @@ pub struct Options {
     pub metrics: bool,
     /// Whether the chat page is there.
     pub page: bool,
+    /// Address of an OpenTelemetry collector (OTLP over HTTP) that is told of every request; without the feature `otel` an error.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Default for Options {
@@ -79,6 +81,7 @@ impl Default for Options {
             slots: true,
             metrics: true,
             page: true,
+            otlp_endpoint: None,
         }
     }
 }

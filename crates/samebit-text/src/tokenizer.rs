@@ -299,6 +299,14 @@ impl Tokenizer {
     pub fn vocab_size(&self) -> usize {
         self.attributes.len()
     }
+
+    /// The first id that both know and do not mean the same text by: `None` if one vocabulary is the other, padding aside.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<u32> {
+        // A vocabulary's ids are u32.
+        let both = self.vocab_size().min(other.vocab_size()) as u32;
+        (0..both).find(|&id| self.texts.get(id) != other.texts.get(id))
+    }
 }
 
 impl std::fmt::Debug for Tokenizer {

@@ -5,6 +5,7 @@
 //! Knows tokens and a model; nothing of the model that is guessed at. A wrong guess costs time and nothing else, so whatever
 //! goes wrong here is no guess.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use samebit_kernels::float_env;
@@ -47,6 +48,8 @@ pub(crate) struct Other<B: Backend> {
     backend: B,
     pages: Pages<B::Page>,
     states: BTreeMap<Name, State<B::Page>>,
+    /// Tokens of its own vocabulary, and of the model's that is guessed at: one of them may be padded.
+    own: usize,
     vocabulary: usize,
     /// Most rows of a pass.
     rows: usize,
@@ -69,9 +72,14 @@ impl<P> Guess<'_, P> {
 }
 
 impl<B: Backend> Other<B> {
-    /// A model of so many tokens, with at most so many pages, and passes of at most `rows` rows.
-    pub(crate) fn new(backend: B, vocabulary: usize, pages: usize, rows: usize) -> Self {
-        Self { backend, pages: Pages::new(pages), states: BTreeMap::new(), vocabulary, rows: rows.max(1) }
+    /// A model of `own` tokens for one of `vocabulary`, with at most so many pages, and passes of at most `rows` rows.
+    pub(crate) fn new(backend: B, own: usize, vocabulary: usize, pages: usize, rows: usize) -> Self {
+        Self { backend, pages: Pages::new(pages), states: BTreeMap::new(), own, vocabulary, rows: rows.max(1) }
+    }
+
+    /// Whether it knows all of these tokens.
+    fn knows(&self, tokens: &[u32]) -> bool {
+        self.own >= self.vocabulary || tokens.iter().all(|&token| (token as usize) < self.own)
     }
 
     fn forget(&mut self, mut held: Held<B::Page>) {
@@ -101,12 +109,12 @@ impl<B: Backend> Other<B> {
         let outcome = self.backend.pass(&rows, &mut held, Wanted { logits: &wanted, states: &[] });
         guesses.iter_mut().zip(held).for_each(|(guess, held)| guess.held = held);
         let Ok(outcome) = outcome else { return false };
-        let mut logits = outcome.logits.chunks_exact(self.vocabulary);
+        let mut logits = outcome.logits.chunks_exact(self.own).map(|row| fitted(row, self.vocabulary));
         for (guess, (end, last)) in guesses.iter_mut().zip(ends) {
             guess.held.len = end;
             if last && let Some(row) = logits.next() {
                 let position = guess.tokens.len();
-                match float_env::with_default(|| guess.ask.sampler.sample(row, position)) {
+                match float_env::with_default(|| guess.ask.sampler.sample(&row, position)) {
                     Ok(token) => {
                         guess.ask.sampler.accept(token);
                         guess.tokens.push(token);
@@ -119,6 +127,16 @@ impl<B: Backend> Other<B> {
     }
 }
 
+/// A row of logits for a vocabulary of another size: what is not known here is not guessed, nor what is not known there.
+fn fitted(row: &[f32], vocabulary: usize) -> Cow<'_, [f32]> {
+    if row.len() >= vocabulary {
+        return Cow::Borrowed(&row[..vocabulary]);
+    }
+    let mut row = row.to_vec();
+    row.resize(vocabulary, f32::NEG_INFINITY);
+    Cow::Owned(row)
+}
+
 impl<B: Backend> Foresight for Other<B> {
     fn guess(&mut self, asks: Vec<Ask<'_>>, alive: &[Name]) -> Vec<Vec<u32>> {
         let gone: Vec<Name> = self.states.keys().filter(|name| !alive.contains(name)).copied().collect();
@@ -126,7 +144,10 @@ impl<B: Backend> Foresight for Other<B> {
             self.forget(state.held);
         }
         let mut guesses = Vec::with_capacity(asks.len());
-        for ask in asks {
+        for mut ask in asks {
+            if !self.knows(ask.tokens) {
+                ask.most = 0;
+            }
             let mut held = Held::default();
             if let Some(state) = self.states.remove(&ask.name) {
                 held = state.held;

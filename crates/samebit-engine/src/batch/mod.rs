@@ -70,21 +70,16 @@ impl Batch {
     }
 
     /// As [`Batch::new`]; where the text itself gives no guess, `draft` guesses: a smaller model of the same vocabulary. It costs
-    /// memory for a cache of its own, of as many pages, and changes no bit.
-    ///
-    /// # Errors
-    /// A model of another vocabulary.
-    pub fn with_draft(engine: &Engine, draft: &Engine, limits: Limits) -> Result<Self, EngineError> {
-        let (own, other) = (engine.vocab_size(), draft.vocab_size());
-        if own != other {
-            return Err(EngineError::DraftVocabulary { own, other });
-        }
+    /// memory for a cache of its own, of as many pages, and changes no bit. One of the two may have more tokens, as padding is; that
+    /// tokens of the same number are the same text is for the caller to see to: wrong guesses cost time.
+    pub fn with_draft(engine: &Engine, draft: &Engine, limits: Limits) -> Self {
+        let vocabulary = engine.vocab_size();
         let options = draft.options();
         let foresight = match options.numerics {
-            Numerics::F64 => foresight(draft, Table::double(), KvType::F32, &limits),
-            mode => foresight(draft, Table::single(options.isa, mode), options.kv, &limits),
+            Numerics::F64 => foresight(draft, vocabulary, Table::double(), KvType::F32, &limits),
+            mode => foresight(draft, vocabulary, Table::single(options.isa, mode), options.kv, &limits),
         };
-        Ok(Self { steps: steps(engine, limits, Some(foresight)), engine: engine.clone() })
+        Self { steps: steps(engine, limits, Some(foresight)), engine: engine.clone() }
     }
 
     /// Takes a submission in. It is computed by the steps that follow.
@@ -184,10 +179,16 @@ fn scheduler<R: Real>(
     }
 }
 
-fn foresight<R: Real>(draft: &Engine, table: Table<R>, kv: KvType, limits: &Limits) -> Box<dyn Foresight + Send> {
+fn foresight<R: Real>(
+    draft: &Engine,
+    vocabulary: usize,
+    table: Table<R>,
+    kv: KvType,
+    limits: &Limits,
+) -> Box<dyn Foresight + Send> {
     let layout = Layout::of(draft.model().config(), kv);
     let (pages, rows) = (pages(draft, &layout, limits), draft.most_rows(limits.rows));
     // What a sequence needs at least, as for the model itself.
     let pages = pages.max(draft.context().div_ceil(CHUNK));
-    Box::new(Other::new(backend(draft, table, layout), draft.vocab_size(), pages, rows))
+    Box::new(Other::new(backend(draft, table, layout), draft.vocab_size(), vocabulary, pages, rows))
 }

@@ -1,9 +1,10 @@
 //! What is to be computed for a request, and the way to the engine.
 
 use crate::app::App;
-use crate::engine::{Event, NotTaken, Order, Submitted};
+use crate::engine::{Done, Ending, Event, NotTaken, Order, Submitted};
 use crate::http::ApiError;
 use crate::http::gate::Caller;
+use crate::telemetry::{self, Span};
 use samebit_engine::{Grammar, Request, Submission, Wants};
 use samebit_grammar::Source;
 use std::fmt::Write;
@@ -100,16 +101,58 @@ impl Answers {
     pub(crate) fn count(&mut self, event: Option<&Event>) {
         match event {
             Some(Event::Token(_)) => self.generated += 1,
-            Some(Event::Done(_) | Event::Embedding { .. }) => self.open = self.open.saturating_sub(1),
+            Some(Event::Done(done)) => {
+                self.open = self.open.saturating_sub(1);
+                self.caller.span.choice(|| told(done, self.started));
+            }
+            Some(Event::Embedding { .. }) => self.open = self.open.saturating_sub(1),
             _ => {}
         }
     }
+}
+
+/// What a trace says of a choice.
+fn told(done: &Done, started: Instant) -> telemetry::Choice {
+    let ending = match done.ending {
+        Ending::Stop => "stop",
+        Ending::Length => "length",
+        Ending::Deadline => "deadline",
+        Ending::Cancelled => "cancelled",
+    };
+    telemetry::Choice {
+        ago: started.elapsed(),
+        first: done.timings.first,
+        rest: done.timings.rest,
+        attributes: vec![
+            ("samebit.choice", done.choice.into()),
+            ("gen_ai.response.finish_reason", ending.into()),
+            ("gen_ai.usage.output_tokens", done.tokens.into()),
+            ("samebit.cached_tokens", done.timings.cached.into()),
+            ("samebit.logits_digest", done.digest.clone().into()),
+        ],
+    }
+}
+
+/// What a trace says of a request.
+fn tell(span: &Span, app: &App, plan: &Plan) {
+    let sampler = &plan.request.sampler;
+    span.set("gen_ai.request.model", app.model.id.as_str());
+    span.set("gen_ai.request.choice.count", plan.choices);
+    span.set("gen_ai.request.seed", sampler.seed);
+    span.set("gen_ai.request.temperature", sampler.temperature);
+    span.set("gen_ai.request.max_tokens", plan.request.max_tokens);
+    span.set("gen_ai.usage.input_tokens", plan.prompt_tokens());
 }
 
 impl Drop for Answers {
     fn drop(&mut self) {
         let (prompt, generated) = (self.prompt_tokens, self.generated);
         self.app.rates.tokens(self.caller.payer, prompt as u64 + generated, Instant::now());
+        let span = &self.caller.span;
+        span.set("gen_ai.usage.output_tokens", generated);
+        if self.open > 0 {
+            span.fail("the answer is not complete");
+        }
         let (complete, ms) = (self.open == 0, self.started.elapsed().as_millis() as u64);
         tracing::info!(request = %self.caller.request, prompt, generated, complete, ms, "answer");
     }
@@ -124,6 +167,7 @@ pub(crate) async fn start(app: &Arc<App>, caller: &Caller, plan: Plan) -> Result
     let (sender, events) = mpsc::channel(MOST_UNREAD.saturating_mul(all).clamp(MOST_UNREAD, MOST_UNREAD_IN_ALL));
     let prompt_tokens = plan.prompt_tokens();
     let embeds = plan.wants == Wants::Embedding;
+    tell(&caller.span, app, &plan);
     let mut orders = Vec::with_capacity(prompts);
     for (index, prompt) in plan.prompts.into_iter().enumerate() {
         orders.push(Order {

@@ -127,10 +127,10 @@ fn ready_batch(model: &Model, limits: Limits, cpus: Option<&[usize]>) -> Result<
         // The calling thread is one of those that compute: so it is the engine's thread that asks for it.
         model.engine.pin(cpus).map_err(|error| format!("the engine's threads cannot be bound: {error}"))?;
     }
-    match &model.draft {
-        None => Ok(Batch::new(&model.engine, limits)),
-        Some(draft) => Batch::with_draft(&model.engine, draft, limits).map_err(|error| error.to_string()),
-    }
+    Ok(match &model.draft {
+        None => Batch::new(&model.engine, limits),
+        Some(draft) => Batch::with_draft(&model.engine, draft, limits),
+    })
 }
 
 /// Says that the thread has ended, however it did.

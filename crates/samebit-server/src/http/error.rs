@@ -90,10 +90,7 @@ impl From<EngineError> for ApiError {
             EngineError::Constraint(_) => Self::bad(text).code("grammar_failed"),
             EngineError::Sample(SampleError::NothingLeft { .. }) => Self::bad(text),
             EngineError::QueueFull { .. } => Self::full(),
-            EngineError::Load(_)
-            | EngineError::Forward(_)
-            | EngineError::Sample(_)
-            | EngineError::DraftVocabulary { .. } => Self::internal(text),
+            EngineError::Load(_) | EngineError::Forward(_) | EngineError::Sample(_) => Self::internal(text),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::ApiError;
 use super::keys::Access;
 use super::rate::Payer;
 use crate::app::App;
+use crate::telemetry::Span;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -21,6 +22,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) struct Caller {
     pub(crate) request: Arc<str>,
     pub(crate) payer: Payer,
+    pub(crate) span: Span,
 }
 
 /// Paths that need no key: none of them tells anything of a model or of those who ask it.
@@ -32,16 +34,18 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(trace_id);
+    let span = app.tracer.request(&method, &path, request.headers());
+    let trace = span.trace_id().or_else(|| traceparent(request.headers()));
     let mut response = match admit(&app, &request) {
         Ok(payer) => {
-            request.extensions_mut().insert(Caller { request: id.clone().into(), payer });
+            request.extensions_mut().insert(Caller { request: id.clone().into(), payer, span: span.clone() });
             next.run(request).await
         }
         Err(refused) => *refused,
     };
     let status = response.status().as_u16();
     app.metrics.response(status);
+    span.status(status);
     let ms = started.elapsed().as_millis() as u64;
     let trace = trace.unwrap_or_default();
     if status >= 500 {
@@ -168,10 +172,9 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// The trace's id out of a `traceparent` header (W3C Trace Context), so that logs can be joined with other systems'.
-fn trace_id(header: &str) -> String {
-    let id = header.split('-').nth(1).unwrap_or_default();
-    let fit = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    if fit { id.to_owned() } else { String::new() }
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("traceparent")?.to_str().ok()?.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
 }
 
 /// A number that nobody has had: for names, not for secrets.
@@ -207,7 +210,13 @@ mod tests {
         assert!(request_id(&with("a b")).starts_with("req-"));
         assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace_id(&format!("00-{trace}-00f067aa0ba902b7-01")), trace);
-        assert_eq!(trace_id("00-x\ny-1"), "");
+        let with = |header: &str| {
+            HeaderMap::from_iter([(
+                "traceparent".parse().expect("a name"),
+                HeaderValue::from_str(header).expect("a value"),
+            )])
+        };
+        assert_eq!(traceparent(&with(&format!("00-{trace}-00f067aa0ba902b7-01"))).as_deref(), Some(trace));
+        assert_eq!(traceparent(&with("00-x y-1")), None);
     }
 }

@@ -31,6 +31,9 @@ pub enum ServeError {
     /// The system gives no threads.
     #[error("cannot start the server's threads: {0}")]
     Threads(String),
+    /// Traces cannot be sent.
+    #[error("--otlp-endpoint: {0}")]
+    Traces(String),
 }
 
 /// How the server ended.
@@ -136,6 +139,7 @@ pub(crate) fn start(app: Arc<App>) -> Result<Running, ServeError> {
         let finished = runtime.block_on(run(&app, listener, stopping));
         let alive = app.engine.is_alive();
         let joined = app.stop_engine();
+        app.tracer.end();
         // What still hangs on a socket is given up with the runtime.
         runtime.shutdown_timeout(Duration::from_secs(1));
         match (alive && joined, finished) {

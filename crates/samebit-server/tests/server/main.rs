@@ -9,3 +9,5 @@ mod responses;
 mod resume;
 mod support;
 mod tools;
+#[cfg(feature = "otel")]
+mod traces;

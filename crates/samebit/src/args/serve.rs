@@ -45,6 +45,11 @@ pub(crate) struct ServeArgs {
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
           allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     pub(crate) predict: i64,
+    /// OpenTelemetry collector that is told of every request (OTLP over HTTP), such as http://127.0.0.1:4318; in builds with
+    /// the feature `otel`
+    #[arg(long, value_name = "URL")]
+    #[cfg_attr(feature = "otel", arg(env = "OTEL_EXPORTER_OTLP_ENDPOINT"))]
+    pub(crate) otlp_endpoint: Option<String>,
     /// Write logs as JSON, an object on each line
     #[arg(long, env = "SAMEBIT_LOG_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) log_json: bool,

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::{engine, interrupt, model, output, prompt};
 use samebit_engine::{Engine, EngineOptions, Limits};
 use samebit_server::{LogFormat, LogLevel, Model, Options, Stopped};
+use samebit_text::Tokenizer;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     options.sampling = args.sampling.config();
     options.predict = usize::try_from(args.predict).ok();
     options.date = args.date;
+    options.otlp_endpoint = args.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty());
     // A model that guesses is there to guess.
     let spec = if args.batch.model_draft.is_some() && args.batch.spec == 0 { GUESSED } else { args.batch.spec };
     let engine_options = EngineOptions { speculation: spec, ..engine::options(&args.compute)? };
@@ -117,12 +119,13 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
         (Err(failure), None) => Err(failure.to_string()),
     };
     let digest = model::digest(&gguf, verbosity)?;
+    let draft = args.batch.model_draft.as_ref().map(|path| draft(path, &tokenizer, options, verbosity)).transpose()?;
     let engine = engine::load(gguf, &tokenizer, &args.model, options, verbosity.quiet)?;
     // Before anybody is served: nobody's answer waits for it.
     engine::prepare(&engine, verbosity.quiet);
     Ok(Model {
         engine,
-        draft: args.batch.model_draft.as_ref().map(|path| draft(path, options, verbosity)).transpose()?,
+        draft,
         tokenizer: Arc::new(tokenizer),
         template,
         id: args.alias.clone().unwrap_or_else(|| name(&args.model.path)),
@@ -133,10 +136,26 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
 }
 
 /// The model that guesses. It runs as the other does, and shares nothing with it but the vocabulary.
-fn draft(path: &Path, options: &EngineOptions, verbosity: Verbosity) -> Result<Engine, Failure> {
+fn draft(
+    path: &Path,
+    vocabulary: &Tokenizer,
+    options: &EngineOptions,
+    verbosity: Verbosity,
+) -> Result<Engine, Failure> {
     let args = ModelArgs { path: path.to_owned() };
     let gguf = model::open(&args)?;
     let tokenizer = model::tokenizer(&args, &gguf)?;
+    if let Some(id) = tokenizer.first_difference(vocabulary) {
+        let text = |tokenizer: &Tokenizer| {
+            let piece = tokenizer.piece(id).unwrap_or_default();
+            format!("{:?}", String::from_utf8_lossy(&piece))
+        };
+        let (here, there) = (text(&tokenizer), text(vocabulary));
+        let why = format!(
+            "token {id} is {here} here and {there} in the model: to guess, it must have the model's vocabulary"
+        );
+        return Err(Failure::at(path, why));
+    }
     let engine = engine::load(gguf, &tokenizer, &args, options, verbosity.quiet)?;
     engine::prepare(&engine, verbosity.quiet);
     Ok(engine)

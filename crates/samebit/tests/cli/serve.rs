@@ -92,7 +92,14 @@ fn what_makes_no_sense_is_said() {
     fails(&["--chat-template", "nowhere.jinja"], 3, &["nowhere.jinja"]);
     fails(&["--host", "256.256.256.256"], 3, &["256.256.256.256"]);
     fails(&["--top-p", "2"], 2, &["top_p"]);
+    fails(&["--otlp-endpoint", "https://collector"], 3, &["--otlp-endpoint"]);
     let other = synth(folder.path(), "tiny-gemma3", &[]);
+    let mut bytes = std::fs::read(&other).expect("made");
+    let at = bytes.windows(12).position(|bytes| bytes == b"<|im_start|>").expect("a token");
+    bytes[at + 2..at + 4].copy_from_slice(b"om");
+    let draft = folder.path().join("draft.gguf");
+    std::fs::write(&draft, &bytes).expect("written");
+    fails(&["-md", &text(&draft)], 3, &["draft.gguf", "token 1", "<|om_start|>", "<|im_start|>"]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port().to_string();
     assert_fails(&output(&["serve", "-q", "-m", &other, "--port", &port]), 3, &[&port, "listen"]);

@@ -41,6 +41,13 @@ fn state(tokens: &[u32]) -> Vec<f32> {
     row(tokens)[..3].to_vec()
 }
 
+/// The row of a model that has more tokens, which it is fond of, or fewer.
+fn row_of(size: usize, tokens: &[u32]) -> Vec<f32> {
+    let mut row = row(tokens);
+    row.resize(size, 20.0);
+    row
+}
+
 fn poisoned(tokens: &[u32]) -> Result<(), ForwardError> {
     match tokens.contains(&POISON) {
         true => Err(ForwardError::Token { token: POISON, vocabulary: 0 }),
@@ -48,10 +55,16 @@ fn poisoned(tokens: &[u32]) -> Result<(), ForwardError> {
     }
 }
 
-#[derive(Default)]
 struct Toy {
     /// Every so many tokens it is of another opinion: as a smaller model is.
     differs: Option<usize>,
+    vocabulary: usize,
+}
+
+impl Default for Toy {
+    fn default() -> Self {
+        Self { differs: None, vocabulary: VOCABULARY }
+    }
 }
 
 impl Backend for Toy {
@@ -78,6 +91,10 @@ impl Backend for Toy {
         for row in rows {
             held[row.cache].pages[row.position / PAGE].lock().expect("one thread")[row.position % PAGE] = row.token;
         }
+        let stranger = rows.iter().find(|row| row.token as usize >= self.vocabulary);
+        if let Some(&Row { token, .. }) = stranger {
+            return Err(ForwardError::Token { token, vocabulary: self.vocabulary });
+        }
         let seen = |row: &Row| -> Vec<u32> {
             let of =
                 |position: usize| held[row.cache].pages[position / PAGE].lock().expect("one thread")[position % PAGE];
@@ -86,7 +103,8 @@ impl Backend for Toy {
         rows.iter().try_for_each(|row| poisoned(&seen(row)))?;
         let opinion = |row: &Row| self.differs.is_some_and(|every| row.position.is_multiple_of(every));
         let seen_by_it = |row: &Row| if opinion(row) { seen(row)[..1].to_vec() } else { seen(row) };
-        let logits = wanted.logits.iter().flat_map(|&index| row(&seen_by_it(&rows[index]))).collect();
+        let logits =
+            wanted.logits.iter().flat_map(|&index| row_of(self.vocabulary, &seen_by_it(&rows[index]))).collect();
         let states = wanted.states.iter().flat_map(|&index| state(&seen(&rows[index]))).collect();
         Ok(Outcome { logits, states })
     }
@@ -125,14 +143,16 @@ fn world() -> World {
     }
 }
 
-fn scheduler(plan: &Plan, rules: Rules) -> Box<dyn Steps> {
+/// A scheduler whose other model, if the plan has one, has so many tokens.
+fn scheduler(plan: &Plan, rules: Rules, vocabulary: usize) -> Box<dyn Steps> {
     let sizes = Sizes { context: CONTEXT, vocabulary: VOCABULARY, width: 3 };
     let manner = Manner { most_drafted: plan.most_drafted, kv_cache: plan.kv_cache, rules };
     let scheduler = Scheduler::new(Toy::default(), Pool::new(plan.threads), sizes, plan.limits.clone(), manner);
     match plan.foresight {
         false => Box::new(scheduler),
         true => {
-            let other = Other::new(Toy { differs: Some(3) }, VOCABULARY, plan.limits.pages, plan.limits.rows);
+            let toy = Toy { differs: Some(3), vocabulary };
+            let other = Other::new(toy, vocabulary, VOCABULARY, plan.limits.pages, plan.limits.rows);
             Box::new(scheduler.guided_by(Box::new(other)))
         }
     }
@@ -141,8 +161,26 @@ fn scheduler(plan: &Plan, rules: Rules) -> Box<dyn Steps> {
 fn check(seed: u64, rules: Rules) -> (Result<(), String>, Counts) {
     let mut plan = world().plan(seed);
     foresee(&mut Toy::default(), &mut plan);
-    let (heard, counts) = run(&mut *scheduler(&plan, rules), &plan);
+    let (heard, counts) = run(&mut *scheduler(&plan, rules, VOCABULARY), &plan);
     (agrees(&mut Toy::default(), &plan, &heard), counts)
+}
+
+#[test]
+fn a_model_with_more_tokens_or_fewer_guesses_too() {
+    for vocabulary in [VOCABULARY - 3, VOCABULARY, VOCABULARY + 3] {
+        let mut accepted = 0;
+        for seed in 0..100 {
+            let mut plan = world().plan(seed);
+            (plan.foresight, plan.most_drafted) = (true, 4);
+            foresee(&mut Toy::default(), &mut plan);
+            let (heard, counts) = run(&mut *scheduler(&plan, Rules::EXACT, vocabulary), &plan);
+            assert_eq!(agrees(&mut Toy::default(), &plan, &heard), Ok(()), "{vocabulary} tokens, schedule {seed}");
+            accepted += counts.accepted_tokens;
+        }
+        // What the text itself has taught is accepted too.
+        let others = if vocabulary < VOCABULARY { 100 } else { 1000 };
+        assert!(accepted > others, "{vocabulary} tokens: {accepted} accepted");
+    }
 }
 
 #[test]
