@@ -24,7 +24,7 @@ mod trace;
 pub(crate) use argv::{config_file, normalise};
 pub(crate) use bench::{BenchArgs, Format};
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use chat::ChatCommandArgs;
+pub(crate) use chat::{ChatCommandArgs, Colour, FormArgs};
 pub(crate) use check_engine::CheckEngineArgs;
 pub(crate) use config::ConfigArgs;
 pub(crate) use diagnose::DiagnoseArgs;
@@ -32,7 +32,7 @@ pub(crate) use doctor::DoctorArgs;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use library::{ListArgs, PullArgs, RmArgs};
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
-pub(crate) use prompt::{ChatArgs, PromptArgs};
+pub(crate) use prompt::{ChatArgs, PromptArgs, TemplateArgs};
 pub(crate) use sampling::SamplingArgs;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use serve::{BatchArgs, BoundArgs, ListenArgs, ServeArgs};
@@ -65,7 +65,7 @@ SAMEBIT_TOP_K, or in a file: `samebit config --help`.";
 
 /// Runs GGUF language models, and gives the same bits for the same model, prompt and seed, on any machine.
 #[derive(Debug, Parser)]
-#[command(args_override_self = true, name = "samebit", version, after_help = TOP_HELP, max_term_width = 110, arg_required_else_help = true)]
+#[command(args_override_self = true, name = "samebit", version, after_help = TOP_HELP, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -391,6 +391,12 @@ mod tests {
             "session",
             "replay",
             "format",
+            "single_turn",
+            "stop",
+            "json_schema",
+            "json_schema_file",
+            "grammar",
+            "grammar_file",
         ];
         for command in Cli::command().get_subcommands() {
             for arg in command.get_arguments().filter(|a| a.get_long().is_some()) {

@@ -9,7 +9,7 @@ impl Command {
         match self {
             Self::Run(args) => vec![&mut args.model.path],
             #[cfg(not(target_family = "wasm"))]
-            Self::Chat(args) => args.model.iter_mut().collect(),
+            Self::Chat(args) => [args.model.as_mut(), args.model_draft.as_mut()].into_iter().flatten().collect(),
             #[cfg(not(target_family = "wasm"))]
             Self::Serve(args) => {
                 [Some(&mut args.model.path), args.batch.model_draft.as_mut()].into_iter().flatten().collect()

@@ -1,11 +1,9 @@
 //! How to serve. Names are llama-server's where it has one.
 
 use super::model::at_least_one;
-use super::prompt::date;
-use super::{ComputeArgs, ModelArgs, PinArgs, SamplingArgs, drafted};
+use super::{ComputeArgs, ModelArgs, PinArgs, SamplingArgs, TemplateArgs, drafted};
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use samebit_text::template::CivilTime;
 use std::path::PathBuf;
 
 const SERVE_HELP: &str = "\
@@ -35,12 +33,8 @@ pub(crate) struct ServeArgs {
     /// The model's name for clients; its file's name unless given
     #[arg(short, long, value_name = "NAME", env = "SAMEBIT_ALIAS")]
     pub(crate) alias: Option<String>,
-    /// Chat template instead of the model's: a built-in one (chatml, llama3, gemma, mistral-v7, …), another of the model's, or a file
-    #[arg(long, value_name = "NAME|FILE", env = "SAMEBIT_CHAT_TEMPLATE")]
-    pub(crate) chat_template: Option<String>,
-    /// The day that a template's clock shows; without one the clock is not there: today's date would change the prompt
-    #[arg(long, value_name = "YYYY-MM-DD", env = "SAMEBIT_DATE", value_parser = date)]
-    pub(crate) date: Option<CivilTime>,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
     /// Tokens to generate at most where a request does not say; -1: until the model ends its answer or the context is full
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
           allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
