@@ -180,7 +180,10 @@ impl Repl<'_> {
     fn put_before(&mut self, name: String, text: String) -> Result<(), ChatError> {
         let waiting: usize = self.files.iter().map(|(_, text)| text.len()).sum();
         if waiting.saturating_add(text.len()) as u64 > MOST_READ {
-            return Err(ChatError::Access { file: name, what: format!("more than {} MiB wait with it", MOST_READ >> 20) });
+            return Err(ChatError::Access {
+                file: name,
+                what: format!("more than {} MiB wait with it", MOST_READ >> 20),
+            });
         }
         self.files.push((name, text));
         Ok(())
@@ -298,7 +301,7 @@ impl Repl<'_> {
             return self.view.note("/load FILE|MODEL: which?");
         }
         let path = at_home(rest);
-        if self.shelf.is_some() && !file::is_session(&path) {
+        if self.shelf.is_some() && !file::is_session(&path) && (!path.exists() || is_model(&path)) {
             return self.model(rest);
         }
         let (session, settings) = file::load(&path, self.talk.model())?;
@@ -335,6 +338,12 @@ pub(crate) fn unknown<'a>(command: &str, name: &str, names: impl Iterator<Item =
         .map_or(format!("/help {command} lists what there is"), |name| format!("did you mean {name}?"));
     let name: String = name.chars().take(40).collect();
     format!("/{command} {name}: there is no such thing; {meant}")
+}
+
+/// Whether a file begins as GGUF files do.
+fn is_model(path: &Path) -> bool {
+    let mut begin = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && &begin == b"GGUF"
 }
 
 /// A file's text.

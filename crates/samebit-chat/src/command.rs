@@ -60,7 +60,11 @@ pub const COMMANDS: [Command; 19] = [
 
 /// What `/set` knows: a name, what follows it, what it does.
 pub const SETTINGS: [(&str, &str, &str); 19] = [
-    ("parameter", "NAME VALUE", "a parameter of sampling, such as temperature 0.2, or num_ctx; /show parameters lists them"),
+    (
+        "parameter",
+        "NAME VALUE",
+        "a parameter of sampling, such as temperature 0.2, or num_ctx; /show parameters lists them",
+    ),
     ("system", "TEXT", "the system prompt; nothing, to have none"),
     ("seed", "N", "the session's seed"),
     ("stop", "TEXT", "a text that ends answers; nothing, to have none"),

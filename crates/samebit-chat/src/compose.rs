@@ -127,3 +127,16 @@ fn whole(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     let begins = bos.is_some_and(|bos| !bos.is_empty() && text.as_bytes().starts_with(&bos));
     tokenizer.encode(text, EncodeOptions { add_special: !begins, parse_special: true })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_channels_is_given_to_the_template_in_parts() {
+        let message = said("<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>Yes.");
+        assert_eq!(message, Message::new("assistant", "Yes.").with("thinking", "Hm."));
+        // What others think stays in the text: their templates part it, or leave it.
+        assert_eq!(said("<think>Hm.</think>Yes."), Message::new("assistant", "<think>Hm.</think>Yes."));
+    }
+}

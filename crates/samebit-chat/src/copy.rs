@@ -31,7 +31,9 @@ pub(crate) fn last_code(text: &str) -> Option<String> {
     for line in text.lines() {
         let trimmed = line.trim_start();
         match &mut open {
-            Some((fence, lines)) if trimmed.starts_with(*fence) && trimmed.trim_end().trim_matches(['`', '~']).is_empty() => {
+            Some((fence, lines))
+                if trimmed.starts_with(*fence) && trimmed.trim_end().trim_matches(['`', '~']).is_empty() =>
+            {
                 last = Some(std::mem::take(lines));
                 open = None;
             }

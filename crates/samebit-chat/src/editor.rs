@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io::{StdinLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reedline::{
@@ -39,6 +40,8 @@ pub struct Editor {
     interrupted: fn() -> bool,
     /// Beginnings of the message that ended with a `\` when Enter was pressed.
     continued: Arc<Mutex<Vec<String>>>,
+    /// Whether an empty line has said what may be typed.
+    hinted: Arc<AtomicBool>,
     /// In place of all that, once the terminal has not answered as an editor needs it.
     plain: Option<Lines<StdinLock<'static>>>,
 }
@@ -48,8 +51,19 @@ impl Editor {
     /// `interrupted` is for a terminal that turns out to know lines alone: see [`Lines::heeding`].
     pub fn new(history: Option<PathBuf>, styled: bool, interrupted: fn() -> bool) -> (Self, Option<String>) {
         let continued = Arc::new(Mutex::new(Vec::new()));
-        let (line, trouble) = editor(history.as_deref(), styled, true, &continued);
-        (Self { line, history, styled, interrupted, continued, plain: None }, trouble)
+        let hinted = Arc::new(AtomicBool::new(false));
+        let (line, trouble) = editor(history.as_deref(), styled, true, &continued, &hinted);
+        (Self { line, history, styled, interrupted, continued, hinted, plain: None }, trouble)
+    }
+
+    /// Takes what an empty line has said away: the cursor is a line below.
+    fn unhinted(&self, typed: Typed) -> std::io::Result<Typed> {
+        if self.hinted.swap(false, Ordering::Relaxed) {
+            let mut out = std::io::stdout();
+            write!(out, "\x1b[A\r\x1b[2K{PROMPT}\r\n")?;
+            out.flush()?;
+        }
+        Ok(typed)
     }
 
     /// Lets the message be written in the editor that the environment names.
@@ -102,6 +116,7 @@ fn editor(
     styled: bool,
     remember: bool,
     continued: &Arc<Mutex<Vec<String>>>,
+    hinted: &Arc<AtomicBool>,
 ) -> (Reedline, Option<String>) {
     let keys = keys();
     let menu = ColumnarMenu::default().with_name(MENU);
@@ -111,7 +126,7 @@ fn editor(
         .with_highlighter(Box::new(Plain))
         .with_completer(Box::new(Commands))
         .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
-        .with_hinter(Box::new(Placeholder { styled }))
+        .with_hinter(Box::new(Placeholder { styled, shown: Arc::clone(hinted) }))
         .with_quick_completions(true)
         .with_partial_completions(true)
         .with_edit_mode(Box::new(Emacs::new(keys)))
@@ -186,8 +201,8 @@ impl Input for Editor {
                     let _ = self.line.sync_history();
                     return Ok(Typed::Text(self.joined(&text)));
                 }
-                Ok(Signal::CtrlC) => return Ok(Typed::Interrupt),
-                Ok(Signal::CtrlD) => return Ok(Typed::End),
+                Ok(Signal::CtrlC) => return self.unhinted(Typed::Interrupt),
+                Ok(Signal::CtrlD) => return self.unhinted(Typed::End),
                 Ok(Signal::HostCommand(command)) if command == SUSPEND => suspend(),
                 Ok(Signal::HostCommand(_)) => self.write_elsewhere(),
                 Ok(_) => {}
@@ -196,7 +211,7 @@ impl Input for Editor {
     }
 
     fn remember(&mut self, wanted: bool) {
-        self.line = editor(self.history.as_deref(), self.styled, wanted, &self.continued).0;
+        self.line = editor(self.history.as_deref(), self.styled, wanted, &self.continued, &self.hinted).0;
     }
 
     fn hush(&self) -> Option<Hush> {
@@ -294,14 +309,14 @@ impl Completer for Commands {
 /// Says on an empty line what may be typed.
 struct Placeholder {
     styled: bool,
+    shown: Arc<AtomicBool>,
 }
 
 impl Hinter for Placeholder {
     fn handle(&mut self, line: &str, _: usize, _: &dyn History, _: bool, _: &str) -> String {
-        match (line, self.styled) {
-            ("", true) => format!("\x1b[2m{PLACEHOLDER}\x1b[0m"),
-            _ => String::new(),
-        }
+        let shown = line.is_empty() && self.styled;
+        self.shown.store(shown, Ordering::Relaxed);
+        if shown { format!("\x1b[2m{PLACEHOLDER}\x1b[0m") } else { String::new() }
     }
 
     fn complete_hint(&self) -> String {

@@ -19,7 +19,7 @@ pub enum ChatError {
     /// Nothing fits into the context any more.
     #[error(
         "the context is full: with this message the conversation takes {tokens} tokens, and {context} is all there is. \
-         /undo takes back a turn, /clear begins anew, and -c N gives more room where the model has it"
+         /undo takes back a turn, /clear begins anew, and /set parameter num_ctx N or -c N gives more room where the model has it"
     )]
     Full {
         /// Tokens of the prompt.

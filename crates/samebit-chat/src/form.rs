@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use crate::complete::at_home;
 
+/// What may be said.
+const WANTED: &str = "a form is json, a JSON schema, or a file with one or (.lark) with a grammar";
 /// A larger file is no form.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -37,10 +39,10 @@ impl Format {
     pub fn parse(said: &str) -> Result<Self, String> {
         let said = said.trim();
         match said {
-            "" => Err("json, a JSON schema, or a file with a schema or (.lark) a grammar".into()),
+            "" => Err(WANTED.into()),
             "json" => Ok(Self::Json),
             _ if said.starts_with('{') => Self::schema(said),
-            file => Self::read(&at_home(file)),
+            file => Self::read(&at_home(file)).map_err(|error| format!("{error}: {WANTED}")),
         }
     }
 

@@ -29,9 +29,9 @@ mod terminal;
 mod thinking;
 mod view;
 
+pub use editor::Editor;
 pub use error::ChatError;
 pub use file::{load, save};
-pub use editor::Editor;
 pub use form::Format;
 pub use input::{Input, Lines, Typed};
 pub use model::Model;

@@ -194,7 +194,7 @@ impl<'a> Repl<'a> {
                     showing = view.show(thinking);
                     match context.saturating_sub(prompt) {
                         room if room < LITTLE_ROOM.min(context / 8) => view.note(&format!(
-                            "the context is nearly full: {room} tokens are left for the answer (/undo, /clear, or a larger -c)"
+                            "the context is nearly full: {room} tokens are left for the answer (/undo, /clear, or a larger num_ctx)"
                         )),
                         _ => Ok(()),
                     }
@@ -228,7 +228,8 @@ impl<'a> Repl<'a> {
                 self.view.note("(stopped: the answer is kept as far as it went; /regen makes it again)")?
             }
             Ending::Length if full => {
-                self.view.note("(the context is full, and the answer ends here: /undo, /clear, or a larger -c)")?;
+                self.view
+                    .note("(the context is full, and the answer ends here: /undo, /clear, or a larger num_ctx)")?;
             }
             Ending::Length => self.view.note(&format!("(ended after {tokens} tokens, which is num_predict)"))?,
             Ending::Stop => {}

@@ -46,8 +46,7 @@ impl Repl<'_> {
         let with = |engine: &samebit_engine::Engine| {
             engine.with_options(&EngineOptions { context, ..engine.options().clone() })
         };
-        let other =
-            Model { engine: with(&model.engine), draft: model.draft.as_ref().map(with), ..Model::clone(model) };
+        let other = Model { engine: with(&model.engine), draft: model.draft.as_ref().map(with), ..Model::clone(model) };
         let trained = model.engine.model().config().context;
         self.talk.change(Arc::new(other))?;
         let beyond = if context > trained { "; the model was made for fewer" } else { "" };
@@ -84,7 +83,8 @@ impl Repl<'_> {
         let line = match name {
             "verbose" | "quiet" => {
                 self.options.verbose = name == "verbose";
-                let line = if self.options.verbose { "times and counts after each answer" } else { "no times and counts" };
+                let line =
+                    if self.options.verbose { "times and counts after each answer" } else { "no times and counts" };
                 line.to_owned()
             }
             "wordwrap" | "nowordwrap" => {
@@ -95,7 +95,11 @@ impl Repl<'_> {
             "hidethinking" | "showthinking" => {
                 self.view.looks.thoughts = name == "showthinking";
                 let seen = self.view.looks.thoughts;
-                if seen { "thoughts are shown".into() } else { "thoughts are not shown; /show thinking does".to_owned() }
+                if seen {
+                    "thoughts are shown".into()
+                } else {
+                    "thoughts are not shown; /show thinking does".to_owned()
+                }
             }
             "history" | "nohistory" => {
                 self.input.remember(name == "history");

@@ -19,8 +19,7 @@ pub(crate) enum Marks {
 impl Marks {
     /// Those of a vocabulary, where each is a token.
     pub(crate) fn of(tokenizer: &Tokenizer) -> Option<Self> {
-        let id = |text: &str| match tokenizer
-            .encode(text, EncodeOptions { add_special: false, parse_special: true })[..]
+        let id = |text: &str| match tokenizer.encode(text, EncodeOptions { add_special: false, parse_special: true })[..]
         {
             [id] => Some(id),
             _ => None,
@@ -139,5 +138,102 @@ impl Constraint for Live {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebit_gguf::Strings;
+    use samebit_text::{TokenType, Vocab};
+
+    /// A vocabulary of control tokens and letters: ids are as listed.
+    fn tokenizer(controls: &[&str], others: &[&str]) -> Arc<Tokenizer> {
+        let texts: Vec<&str> = controls.iter().chain(others).copied().collect();
+        let kind = |index| if index < controls.len() { TokenType::Control } else { TokenType::Normal };
+        let vocab = Vocab {
+            model: "gpt2".into(),
+            pre: "gpt-2".into(),
+            tokens: texts.iter().collect::<Strings>(),
+            types: (0..texts.len()).map(kind).collect(),
+            merges: Some(Strings::default()),
+            ..Vocab::default()
+        };
+        Arc::new(Tokenizer::new(vocab).expect("a vocabulary"))
+    }
+
+    /// How long a mask is at each of these tokens: the ids it allows, or `None` for all.
+    fn masks(bound: &Bound, tokens: &[u32]) -> Vec<Option<Vec<u32>>> {
+        let mut live = bound.start();
+        let allowed = |mask: Option<&[u32]>| {
+            mask.map(|mask| {
+                (0..32 * mask.len() as u32).filter(|id| mask[*id as usize / 32] >> (id % 32) & 1 == 1).collect()
+            })
+        };
+        let mut seen = Vec::new();
+        for &token in tokens {
+            seen.push(allowed(live.mask().expect("a mask")));
+            live.accept(token).expect("accepted");
+        }
+        seen
+    }
+
+    /// Allows the token 3 alone.
+    struct Three;
+
+    impl Grammar for Three {
+        fn start(&self) -> Box<dyn Constraint> {
+            Box::new(Self)
+        }
+    }
+
+    impl Constraint for Three {
+        fn mask(&mut self) -> Result<Option<&[u32]>, String> {
+            Ok(Some(&[1 << 3]))
+        }
+
+        fn accept(&mut self, token: u32) -> Result<(), String> {
+            if token == 3 { Ok(()) } else { Err(format!("{token} is none of the form's")) }
+        }
+    }
+
+    #[test]
+    fn a_thought_is_ended_where_it_is_long_enough() {
+        let tokenizer = tokenizer(&["<think>", "</think>"], &["a", "b"]);
+        let marks = Marks::of(&tokenizer).expect("marks");
+        assert_eq!(marks, Marks::Think { open: 0, close: 1 });
+        let bound = |thinking, budget| Bound { tokenizer: Arc::clone(&tokenizer), marks, thinking, budget, form: None };
+        let close = || Some(vec![1]);
+        assert_eq!(masks(&bound(true, Some(2)), &[2, 2, 1, 2, 2]), [None, None, close(), None, None]);
+        assert_eq!(masks(&bound(false, Some(1)), &[0, 2, 1, 2]), [None, None, close(), None]);
+        assert_eq!(masks(&bound(false, Some(0)), &[2, 0, 2]), [None, None, None], "it does not begin with a thought");
+        assert_eq!(masks(&bound(true, Some(0)), &[1, 2]), [close(), None]);
+        assert_eq!(masks(&bound(true, Some(9)), &[2, 1, 2]), [None, None, None], "it ended by itself");
+    }
+
+    #[test]
+    fn the_form_is_for_what_follows_the_thought() {
+        let tokenizer = tokenizer(&["<think>", "</think>"], &["a", "b"]);
+        let marks = Marks::of(&tokenizer).expect("marks");
+        let bound = |thinking| Bound {
+            tokenizer: Arc::clone(&tokenizer),
+            marks,
+            thinking,
+            budget: None,
+            form: Some(Arc::new(Three)),
+        };
+        assert_eq!(masks(&bound(true), &[2, 1, 3]), [None, None, Some(vec![3])]);
+        assert_eq!(masks(&bound(false), &[3, 3]), [Some(vec![3]), Some(vec![3])]);
+    }
+
+    #[test]
+    fn channels_are_thoughts_unless_they_are_final() {
+        let tokenizer = tokenizer(&["<|channel|>", "<|message|>", "<|end|>"], &["analysis", "final", "a"]);
+        let marks = Marks::of(&tokenizer).expect("marks");
+        let bound = Bound { tokenizer: Arc::clone(&tokenizer), marks, thinking: false, budget: Some(1), form: None };
+        assert_eq!(masks(&bound, &[0, 3, 1, 5, 2, 5]), [None, None, None, None, Some(vec![2]), None]);
+        assert_eq!(masks(&bound, &[0, 4, 1, 5, 5, 5]), vec![None; 6]);
+        let plain = self::tokenizer(&["<s>"], &["a"]);
+        assert_eq!(Marks::of(&plain), None);
     }
 }

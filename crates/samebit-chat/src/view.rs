@@ -165,7 +165,8 @@ impl<'a> View<'a> {
 
     /// Text without styles.
     fn plain(&mut self, showing: &mut Showing, text: &str) -> Result<(), ChatError> {
-        let safe: String = if self.looks.terminal { text.chars().map(crate::look::shown).collect() } else { text.into() };
+        let safe: String =
+            if self.looks.terminal { text.chars().map(crate::look::shown).collect() } else { text.into() };
         showing.last = safe.chars().next_back();
         self.write(&safe)
     }
@@ -297,7 +298,8 @@ mod tests {
         String::from_utf8(out).expect("UTF-8")
     }
 
-    const STYLED: Looks = Looks { terminal: true, styled: true, wordwrap: true, thoughts: true, size: || Some((20, 10)) };
+    const STYLED: Looks =
+        Looks { terminal: true, styled: true, wordwrap: true, thoughts: true, size: || Some((20, 10)) };
     const PLAIN: Looks = Looks { styled: false, ..STYLED };
     const PIPE: Looks = Looks { terminal: false, ..PLAIN };
 

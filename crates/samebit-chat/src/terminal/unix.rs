@@ -42,9 +42,9 @@ pub(super) fn again(meanwhile: Meanwhile) -> bool {
     false
 }
 
-/// Whether this program has the terminal: to another it would be a reason to stop.
+/// Whether this program has the terminal: another would be stopped for changing it. Without job control there is no other.
 fn in_front() -> bool {
-    tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
+    tcgetpgrp(stdin()).map_or(true, |group| group == getpgrp())
 }
 
 fn quiet(mut settings: Termios, meanwhile: Meanwhile) -> Termios {

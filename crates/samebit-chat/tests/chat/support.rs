@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use samebit_chat::{Answered, Heard, Input, Looks, Model, Options, Repl, Settings, Talk, Typed, View};
+use samebit_chat::{Answered, Heard, Input, Looks, Model, Options, Repl, Settings, Shelf, Talk, Typed, View};
 use samebit_engine::sampler::SamplerConfig;
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
@@ -107,6 +107,17 @@ pub(crate) fn converse(talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) ->
 
 /// The same, kept in a file.
 pub(crate) fn converse_in(file: Option<PathBuf>, talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) -> Seen {
+    converse_with(None, Options { session: file, ..quiet() }, talk, typed, check)
+}
+
+/// The same, with all that there may be.
+pub(crate) fn converse_with(
+    shelf: Option<Box<dyn Shelf>>,
+    options: Options,
+    talk: Talk,
+    typed: &[&str],
+    check: impl FnOnce(&Talk),
+) -> Seen {
     let (screen, begun) = (Screen::default(), Arc::new(Mutex::new(Vec::new())));
     let typed: VecDeque<Typed> = typed
         .iter()
@@ -115,8 +126,10 @@ pub(crate) fn converse_in(file: Option<PathBuf>, talk: Talk, typed: &[&str], che
     let many = typed.len();
     let looks = Looks { terminal: true, styled: false, wordwrap: false, thoughts: true, size: || Some((80, 24)) };
     let view = View::new(Box::new(screen.clone()), looks);
-    let options = Options { session: file, ..quiet() };
     let mut repl = Repl::new(talk, view, Box::new(Script(typed, Arc::clone(&begun))), options);
+    if let Some(shelf) = shelf {
+        repl = repl.with_shelf(shelf);
+    }
     repl.run().expect("an end");
     check(repl.talk());
     drop(repl);

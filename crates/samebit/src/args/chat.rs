@@ -11,7 +11,7 @@ Examples:
   samebit chat -m model.gguf                       talk; /help lists the commands, Ctrl-D leaves
   samebit chat -m model.gguf -sys 'Be brief.' -s 7 with a system prompt and another seed
   samebit chat -m model.gguf -p 'Hello!'           begin with this message, and go on
-  samebit chat -m model.gguf --session talk.jsonl  kept in a file after each turn; next time it goes on
+  samebit chat -m model.gguf --session talk.jsonl  kept in a file; next time it goes on
   samebit chat -m model.gguf --replay talk.jsonl   compute it again: the same, or where not (code 1)
   samebit chat -m model.gguf 'Why is the sky blue?'
                                                    one answer, and no conversation

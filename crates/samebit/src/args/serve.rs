@@ -8,15 +8,16 @@ use std::path::PathBuf;
 
 const SERVE_HELP: &str = "\
 Examples:
-  samebit serve -m model.gguf                                  on http://127.0.0.1:8080, a chat page included
-  samebit serve -m model.gguf --port 9000 -c 8192 -np 32       32 answers at once, 8192 positions each
+  samebit serve -m model.gguf                             on http://127.0.0.1:8080, with a chat page
+  samebit serve -m model.gguf --port 9000 -c 8192 -np 32  32 answers at once, 8192 positions each
   samebit serve -m model.gguf --host 0.0.0.0 --api-key-file keys.txt
-                                                               for others, who must bear one of these keys
+                                                          for others, who must bear one of the keys
   curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
        -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}], \"seed\": 7, \"samebit\": true}'
 
-The same request gives the same bits, whoever else is served: `samebit: true` shows the digest that proves it.
-Ctrl-C or SIGTERM finishes the running answers first; the second time ends at once. docs/serving.md tells all of it.";
+The same request gives the same bits, whoever else is served: `samebit: true` shows the digest that
+proves it. Ctrl-C or SIGTERM finishes the running answers first; the second time ends at once.
+docs/serving.md tells all of it.";
 
 /// Serves a model over HTTP: OpenAI's interface, and llama.cpp's
 #[derive(Debug, Args)]

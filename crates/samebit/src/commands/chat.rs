@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
     let settings = settings(args)?;
     // What is wrong with the input should not wait for the model.
     let message = message(args)?;
-    let from = ModelArgs { path: args.model.clone().map_or_else(|| a_small_one(verbosity), Ok)? };
+    let from = ModelArgs { path: find(args.model.as_ref(), verbosity)? };
     // What is typed while the model is loaded waits for the prompt.
     let hush = if message.is_none() && args.kept.replay.is_none() { hush(args) } else { None };
     let shelf = Shelves::new(args, verbosity)?;
@@ -129,9 +129,8 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
 
 /// The form of the answers: one flag at most says it.
 fn form(args: &FormArgs) -> Result<Format, Failure> {
-    let named = |flag: &str, form: Result<Format, String>| {
-        form.map_err(|error| Failure::Usage(format!("{flag}: {error}")))
-    };
+    let named =
+        |flag: &str, form: Result<Format, String>| form.map_err(|error| Failure::Usage(format!("{flag}: {error}")));
     match args {
         FormArgs { format: Some(said), .. } => named("--format", Format::parse(said)),
         FormArgs { json_schema: Some(schema), .. } => named("--json-schema", Format::schema(schema)),
@@ -150,30 +149,47 @@ fn variables(json: Option<&str>) -> Result<serde_json::Map<String, serde_json::V
 /// What is talked with where nobody has said: asked for before it is fetched.
 const DEFAULT: &str = "smollm2";
 
-/// The default model; a person is asked before it is fetched, a script is told.
-fn a_small_one(verbosity: Verbosity) -> Result<PathBuf, Failure> {
-    let name = Name::require(DEFAULT).map_err(library::failure)?;
+/// The model that is named, or the default; a person is asked before it is fetched, a script is told.
+fn find(named: Option<&PathBuf>, verbosity: Verbosity) -> Result<PathBuf, Failure> {
+    let text = match named {
+        Some(path) if path.exists() => return Ok(path.clone()),
+        Some(path) => path.to_str(),
+        None => Some(DEFAULT),
+    };
+    let name = text.map(Name::parse).transpose().map_err(library::failure)?.flatten();
+    let (Some(name), Some(text)) = (name, text) else { return Ok(named.cloned().unwrap_or_default()) };
     let library = library::open(verbosity.quiet)?;
     if let Some(path) = library.find(&name).map_err(library::failure)? {
-        output::note(verbosity.quiet, &format!("no model is named: {DEFAULT}"));
+        if named.is_none() {
+            output::note(verbosity.quiet, &format!("no model is named: {DEFAULT}"));
+        }
         return Ok(path);
     }
-    let none =
-        || Failure::Usage(format!("no model is named: give one with -m, or fetch one with `samebit pull {DEFAULT}`"));
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(none());
+    let lacking = match named {
+        None => "no model is named".to_owned(),
+        Some(_) => format!("{name} is not here yet"),
+    };
+    let known = KNOWN.iter().find(|known| known.name == text);
+    let size = known.map_or(name.to_string(), |known| format!("{}, {} MB", known.about, known.bytes / 1_000_000));
+    if !agreed(&format!("{lacking}. Fetch {size}? [Y/n] ")) {
+        return Err(match named {
+            None => Failure::Usage(format!("{lacking}: give one with -m, or fetch one with `samebit pull {DEFAULT}`")),
+            Some(_) => Failure::Input(format!("{lacking}: `samebit pull {text}` fetches it")),
+        });
     }
-    let known = KNOWN.iter().find(|known| known.name == DEFAULT).ok_or_else(none)?;
-    let question = format!("no model is named. Fetch {}, {} MB? [Y/n] ", known.about, known.bytes / 1_000_000);
+    super::library::fetch(&library, &name, verbosity).map(|pulled| pulled.path)
+}
+
+/// Whether a person says yes. Who cannot be asked has not agreed.
+fn agreed(question: &str) -> bool {
     let mut terminal = std::io::stderr();
-    // Who cannot be asked has not agreed.
+    if !std::io::stdin().is_terminal() || !terminal.is_terminal() {
+        return false;
+    }
     let asked = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
     let mut answer = String::new();
     let heard = asked.and_then(|()| std::io::stdin().read_line(&mut answer));
-    if !heard.is_ok_and(|bytes| bytes > 0) || answer.trim().to_lowercase().starts_with('n') {
-        return Err(none());
-    }
-    super::library::fetch(&library, &name, verbosity).map(|pulled| pulled.path)
+    heard.is_ok_and(|bytes| bytes > 0) && !answer.trim().to_lowercase().starts_with('n')
 }
 
 /// Where models come from, and how they are run.
