@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::complete::at_home;
+use crate::gbnf;
 
 /// What may be said.
-const WANTED: &str = "a form is json, a JSON schema, or a file with one or (.lark) with a grammar";
+const WANTED: &str = "a form is json, a JSON schema, or a file with one or (.lark, .gbnf) with a grammar";
 /// A larger file is no form.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -32,7 +33,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What was said: `json`, a JSON schema, or a file with a schema, or with a grammar if its name ends with `.lark`.
+    /// What was said: `json`, a JSON schema, or a file with a schema; with a grammar if its name ends with `.lark` or `.gbnf`.
     ///
     /// # Errors
     /// A file that cannot be read; what is no JSON.
@@ -51,11 +52,10 @@ impl Format {
     /// # Errors
     /// As [`Format::parse`].
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = small(path)?;
-        if path.extension().is_some_and(|extension| extension == "lark") {
-            return Ok(Self::Lark(text));
+        if path.extension().is_some_and(|extension| extension == "lark" || extension == "gbnf") {
+            return Self::grammar_file(path);
         }
-        Self::schema(&text).map_err(|error| format!("{}: {error}", path.display()))
+        Self::schema(&small(path)?).map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// A JSON schema.
@@ -66,12 +66,20 @@ impl Format {
         serde_json::from_str(text).map(Self::Schema).map_err(|error| format!("no JSON schema: {error}"))
     }
 
+    /// A grammar: llguidance's Lark, or llama.cpp's GBNF, which becomes Lark.
+    ///
+    /// # Errors
+    /// GBNF with a mistake, which is told with its line. Lark's mistakes are found where it is used.
+    pub fn grammar(text: &str) -> Result<Self, String> {
+        if gbnf::is_gbnf(text) { gbnf::to_lark(text).map(Self::Lark) } else { Ok(Self::Lark(text.to_owned())) }
+    }
+
     /// A grammar in a file, whatever its name.
     ///
     /// # Errors
-    /// A file that cannot be read.
-    pub fn grammar(path: &Path) -> Result<Self, String> {
-        small(path).map(Self::Lark)
+    /// A file that cannot be read; otherwise as [`Format::grammar`].
+    pub fn grammar_file(path: &Path) -> Result<Self, String> {
+        Self::grammar(&small(path)?).map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// What is to be compiled for it.
@@ -123,6 +131,12 @@ mod tests {
         assert_eq!(Format::parse(r#" {"type":"array"}"#), Ok(schema.clone()));
         assert_eq!(Format::parse(&file("s.json", r#"{"type": "array"}"#)), Ok(schema.clone()));
         assert_eq!(Format::parse(&file("g.lark", "start: \"a\"")), Ok(Format::Lark("start: \"a\"".into())));
+        let lark = Ok(Format::Lark("start: \"a\"\n".into()));
+        assert_eq!(
+            (Format::grammar("root ::= \"a\""), Format::parse(&file("g.gbnf", "root ::= \"a\""))),
+            (lark.clone(), lark)
+        );
+        assert!(Format::grammar("root ::= x").is_err_and(|why| why.contains("line 1")));
         assert!(Format::parse("{").is_err_and(|why| why.contains("no JSON schema")));
         assert!(Format::parse(&file("t.txt", "x")).is_err_and(|why| why.contains("t.txt: no JSON schema")));
         assert!(Format::parse("nowhere.json").is_err_and(|why| why.contains("nowhere.json")));

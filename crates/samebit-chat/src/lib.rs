@@ -13,6 +13,7 @@ mod error;
 mod export;
 mod file;
 mod form;
+mod gbnf;
 mod glob;
 mod input;
 mod model;

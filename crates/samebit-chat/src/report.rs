@@ -242,7 +242,7 @@ mod tests {
             assert!(help.contains(&format!("  /{} ", command.name)), "{help}");
         }
         assert_eq!(super::help("/why").lines().count(), 1);
-        assert!(super::help("set").contains("/set format json") && super::help("show").contains("/show digest"));
+        assert!(super::help("set").contains("/set format FORM") && super::help("show").contains("/show digest"));
     }
 
     #[test]

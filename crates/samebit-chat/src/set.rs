@@ -145,11 +145,11 @@ fn change(settings: &mut Settings, name: &str, value: &str) -> Option<Result<Str
             settings.format = format;
             format!("answers are {}; it helps to say in the message what is to be in them", settings.format)
         }),
-        ("grammar", "") => Err("/set grammar LARK, such as start: \"yes\" | \"no\"".into()),
-        ("grammar", value) => {
-            settings.format = Format::Lark(value.to_owned());
-            Ok("answers are of this grammar".into())
-        }
+        ("grammar", "") => Err("/set grammar GRAMMAR, such as start: \"yes\" | \"no\"".into()),
+        ("grammar", value) => Format::grammar(value).map(|format| {
+            settings.format = format;
+            "answers are of this grammar".into()
+        }),
         ("noformat", _) => {
             settings.format = Format::Text;
             Ok("answers are any text".into())

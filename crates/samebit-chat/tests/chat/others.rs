@@ -92,6 +92,8 @@ fn answers_have_the_form_that_was_asked_for_and_come_again() {
         "/show format",
         "/set grammar \"\"\"start: \"maybe\" | \"never\"\"\"\"",
         "is it?",
+        "/set grammar root ::= [x-z]+ end\nend ::= \"!\" {2}",
+        "is it?",
         r#"/set format {"type": 3}"#,
         "/set grammar start",
         "/set think_budget 3",
@@ -101,6 +103,7 @@ fn answers_have_the_form_that_was_asked_for_and_come_again() {
     let seen = converse(talk(), &typed, |talk| {
         let answers: Vec<&str> = talk.session().turns().iter().map(|turn| turn.answer.as_str()).collect();
         assert!(["\"yes\"", "\"no\""].contains(&answers[0]) && ["maybe", "never"].contains(&answers[1]), "{answers:?}");
+        assert!(answers[2].starts_with(['x', 'y', 'z']), "{answers:?}");
         assert_eq!(talk.settings().format, Format::Text);
         kept = Some((talk.model().clone(), talk.session().clone()));
     });

@@ -112,8 +112,8 @@ pub(crate) struct FormArgs {
     /// The schema is in a file (also -jf)
     #[arg(long, value_name = "FILE")]
     pub(crate) json_schema_file: Option<PathBuf>,
-    /// Each answer is of this grammar, in llguidance's Lark
-    #[arg(long, value_name = "LARK")]
+    /// Each answer is of this grammar, in llguidance's Lark or llama.cpp's GBNF
+    #[arg(long, value_name = "GRAMMAR")]
     pub(crate) grammar: Option<String>,
     /// The grammar is in a file
     #[arg(long, value_name = "FILE")]

@@ -119,6 +119,9 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
         date: args.template.date.map(|day| format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)),
         ..Settings::new(&args.sampling.config())
     };
+    if args.stop.iter().any(String::is_empty) {
+        return Err(Failure::Usage("--stop: no text would end every answer".into()));
+    }
     for stop in &args.stop {
         // As JSON, so that it is taken as it is.
         let text = serde_json::Value::from(stop.as_str()).to_string();
@@ -135,8 +138,8 @@ fn form(args: &FormArgs) -> Result<Format, Failure> {
         FormArgs { format: Some(said), .. } => named("--format", Format::parse(said)),
         FormArgs { json_schema: Some(schema), .. } => named("--json-schema", Format::schema(schema)),
         FormArgs { json_schema_file: Some(path), .. } => named("--json-schema-file", Format::read(path)),
-        FormArgs { grammar: Some(grammar), .. } => Ok(Format::Lark(grammar.clone())),
-        FormArgs { grammar_file: Some(path), .. } => named("--grammar-file", Format::grammar(path)),
+        FormArgs { grammar: Some(grammar), .. } => named("--grammar", Format::grammar(grammar)),
+        FormArgs { grammar_file: Some(path), .. } => named("--grammar-file", Format::grammar_file(path)),
         _ => Ok(Format::Text),
     }
 }

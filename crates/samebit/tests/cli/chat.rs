@@ -76,6 +76,7 @@ fn answers_have_the_form_of_the_flags() {
     let chat = ["chat", "-q", "-m", tiny(), "hello"];
     assert_eq!(answer(&[&chat[..], &["--format", r#"{"enum": ["yes"]}"#]].concat()), "\"yes\"");
     assert_eq!(answer(&[&chat[..], &["--grammar", "start: \"never\""]].concat()), "never");
+    assert_eq!(answer(&[&chat[..], &["--grammar", "root ::= \"never\" \"!\"{2}"]].concat()), "never!!");
     let folder = folder();
     let (schema, written) = (folder.path().join("s.json"), folder.path().join("out.md"));
     std::fs::write(&schema, r#"{"const": 7}"#).expect("written");
