@@ -154,10 +154,13 @@ impl Repl<'_> {
         };
         let interrupted = self.options.interrupted;
         let mut broken = false;
+        self.hush = self.input.hush();
         let rows = self.talk.explain(count, &mut |_| {
             broken |= interrupted();
             if broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        });
+        self.hush = None;
+        let rows = rows?;
         let size = (self.view.looks.size)();
         let text = report::why(&self.talk.model().tokenizer, &rows, size.map(|(width, _)| width));
         self.view.report(&text)?;
@@ -260,7 +263,10 @@ impl Repl<'_> {
             return self.view.report(&text);
         }
         let Some(shelf) = &mut self.shelf else { return self.view.note("there are no other models here") };
-        let model = shelf.load(rest).map_err(ChatError::Model)?;
+        self.hush = self.input.hush();
+        let loaded = shelf.load(rest).map_err(ChatError::Model);
+        self.hush = None;
+        let model = loaded?;
         // What was meant for the one model, and means nothing or something else to the other, stays behind.
         let mut settings = Settings { think: None, effort: None, ..self.talk.settings().clone() };
         let before = self.talk.settings();

@@ -58,7 +58,7 @@ struct Written {
 #[serde(rename_all = "lowercase")]
 enum Line {
     Samebit(Head),
-    Settings(Settings),
+    Settings(Box<Settings>),
     Turn(Written),
     At(usize),
 }
@@ -125,7 +125,7 @@ fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Re
     let mut latest: Option<&Settings> = None;
     for (index, turn) in session.turns().iter().enumerate() {
         if latest != Some(&turn.settings) {
-            line(&Line::Settings((*turn.settings).clone()))?;
+            line(&Line::Settings(Box::new((*turn.settings).clone())))?;
             latest = Some(&turn.settings);
         }
         line(&Line::Turn(Written {
@@ -142,7 +142,7 @@ fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Re
         }))?;
     }
     if latest != Some(settings) {
-        line(&Line::Settings(settings.clone()))?;
+        line(&Line::Settings(Box::new(settings.clone())))?;
     }
     line(&Line::At(session.at()))?;
     Ok(out)
@@ -206,7 +206,7 @@ impl Reader<'_> {
             }
             (_, false) => Err(self.wrong("a session begins with a line {\"samebit\":…}")),
             (Line::Samebit(_), true) => Err(self.wrong("a second beginning")),
-            (Line::Settings(settings), true) => self.settings(settings),
+            (Line::Settings(settings), true) => self.settings(*settings),
             (Line::Turn(turn), true) => self.turn(turn),
             (Line::At(at), true) => {
                 self.ended = true;

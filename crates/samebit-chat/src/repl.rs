@@ -42,7 +42,7 @@ pub struct Repl<'a> {
     pub(crate) options: Options,
     pub(crate) shelf: Option<Box<dyn Shelf + 'a>>,
     /// While nobody reads what is typed.
-    hush: Option<Hush>,
+    pub(crate) hush: Option<Hush>,
     /// Files that go before the next message: their names and texts.
     pub(crate) files: Vec<(String, String)>,
     /// What the next message begins with.
@@ -128,7 +128,6 @@ impl<'a> Repl<'a> {
     fn heed(&mut self, text: &str) -> Result<Next, ChatError> {
         // One pressed before belongs to what was done before.
         let _ = (self.options.interrupted)();
-        self.hush = self.input.hush();
         let done = self.take(text);
         self.hush = None;
         match done {
@@ -180,6 +179,7 @@ impl<'a> Repl<'a> {
     /// Lets the model answer, and shows it. An error means that nothing was kept, or that nobody looks any more.
     pub(crate) fn answer(&mut self, asked: Asked<'_>) -> Result<(), ChatError> {
         let mut times = Times::new();
+        self.hush = self.input.hush();
         let context = self.talk.model().engine.context();
         let interrupted = self.options.interrupted;
         let (view, talk, hush) = (&mut self.view, &mut self.talk, &self.hush);

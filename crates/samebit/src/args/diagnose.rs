@@ -10,11 +10,11 @@ Examples:
   samebit diagnose --trace theirs.safetensors -m model.gguf
   samebit diagnose --trace eval-callback.txt -m model.gguf --tokens 504,3575
   samebit diagnose --trace theirs.json -m model.gguf
-                                    {prompt_tokens, tokens, logits}: generated tokens and logits only
+                                   {prompt_tokens, tokens, logits}: generated tokens and logits only
   samebit diagnose --trace theirs.safetensors -m model.gguf -p 'The capital of France is'
-                                    also: were these the right tokens?
+                                   also: were these the right tokens?
   samebit diagnose --list -m model.gguf
-                                    the bugs that are known for this model
+                                   the bugs that are known for this model
 
 Runs our forward pass with each known bug on purpose, and says which one explains what the other
 engine computed: the finding, the evidence (its distance from the right pass without the bug and

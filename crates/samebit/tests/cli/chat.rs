@@ -270,6 +270,7 @@ mod terminal {
         terminal.wait("num_predict");
         terminal.press("/tokens\n");
         terminal.wait("turn 1: prompt");
+        terminal.wait(">>> ");
         terminal.press(&format!("/load {}\n", tiny()));
         terminal.wait("the conversation before is over");
         terminal.press("/bye\n");
