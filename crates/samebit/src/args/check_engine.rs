@@ -7,7 +7,8 @@ const HELP: &str = "\
 Examples:
   samebit check-engine --url http://127.0.0.1:8080
   samebit check-engine --url http://127.0.0.1:8080 -n 64 --repeats 5 --concurrency 8 --json
-  samebit check-engine -- llama-completion -m m.gguf -no-cnv --temp 0 -n {n} -t {threads} -p {prompt}
+  samebit check-engine -- llama-completion -m model.gguf -no-cnv --temp 0 \\
+                          -n {n} -t {threads} -p {prompt}
   samebit check-engine -- ./my-engine --prompt {prompt}
 
 In a COMMAND, {prompt}, {n} and {threads} stand for the prompt, the number of tokens and the number
