@@ -28,8 +28,8 @@ are for a new one. docs/chat.md tells of sessions, seeds and keys, and compares 
 #[derive(Debug, Args)]
 #[command(after_help = CHAT_HELP)]
 pub(crate) struct ChatCommandArgs {
-    /// The model: a GGUF file, the first one if it is split; or the name of one that `samebit pull` fetched. Without one: smollm2, a
-    /// small one, which a person is asked whether to fetch
+    /// The model: a GGUF file, the first one if it is split; or a name that `samebit pull` knows. Without one: smollm2, a small one. A
+    /// person is asked before what is not here is fetched
     #[arg(short = 'm', long, value_name = "FILE", env = "SAMEBIT_MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// One message: it is answered, and that is all
