@@ -4,15 +4,22 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::command::{self, SETTINGS, SHOWN, nearest, unquoted};
+use crate::command::{self, SHOWN, nearest};
+use crate::complete::at_home;
+use crate::copy::{last_code, to_clipboard};
 use crate::error::ChatError;
+use crate::export::export;
 use crate::file;
+use crate::glob;
+use crate::look::parted;
 use crate::repl::{Asked, Next, Repl};
 use crate::report;
 use crate::session::Ending;
-use crate::settings::{Format, Settings};
+use crate::settings::Settings;
+use crate::talk::Talk;
+use crate::thinking::Marks;
 
 /// A larger file is no message.
 const MOST_READ: u64 = 8 << 20;
@@ -35,6 +42,11 @@ impl Repl<'_> {
             "why" => self.why(rest)?,
             "tokens" => self.view.report(&report::tokens(&self.talk, rest))?,
             "read" => self.read_file(rest)?,
+            "glob" => self.glob(rest)?,
+            "copy" => self.copy(rest)?,
+            "export" => self.export(rest)?,
+            "model" => self.model(rest)?,
+            "list" => self.list()?,
             "save" => self.save(rest)?,
             "load" => self.load(rest)?,
             "clear" => self.clear()?,
@@ -142,10 +154,13 @@ impl Repl<'_> {
         };
         let interrupted = self.options.interrupted;
         let mut broken = false;
+        self.hush = self.input.hush();
         let rows = self.talk.explain(count, &mut |_| {
             broken |= interrupted();
             if broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        });
+        self.hush = None;
+        let rows = rows?;
         let size = (self.view.looks.size)();
         let text = report::why(&self.talk.model().tokenizer, &rows, size.map(|(width, _)| width));
         self.view.report(&text)?;
@@ -156,19 +171,129 @@ impl Repl<'_> {
         if rest.is_empty() {
             return self.view.note("/read FILE: which file?");
         }
-        let text = read_text(Path::new(rest))?;
+        let text = read_text(&at_home(rest))?;
         let lines = text.lines().count();
-        self.files.push((rest.to_owned(), text));
+        self.put_before(rest.to_owned(), text)?;
         let names: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
         let more = if names.len() > 1 { format!("; waiting: {}", names.join(", ")) } else { String::new() };
         self.view.note(&format!("{rest}: {lines} lines go before your next message (/clear lets go of them){more}"))
+    }
+
+    /// A file is to go before the next message.
+    fn put_before(&mut self, name: String, text: String) -> Result<(), ChatError> {
+        let waiting: usize = self.files.iter().map(|(_, text)| text.len()).sum();
+        if waiting.saturating_add(text.len()) as u64 > MOST_READ {
+            return Err(ChatError::Access {
+                file: name,
+                what: format!("more than {} MiB wait with it", MOST_READ >> 20),
+            });
+        }
+        self.files.push((name, text));
+        Ok(())
+    }
+
+    fn glob(&mut self, rest: &str) -> Result<(), ChatError> {
+        if rest.is_empty() {
+            return self.view.note("/glob PATTERN: which files? Such as *.txt, or src/**/*.rs");
+        }
+        let (files, more) = glob::glob(rest);
+        let mut taken = 0;
+        for path in &files {
+            // What is no text among them is told of, and the others are taken.
+            let name = path.display().to_string();
+            match read_text(path).and_then(|text| self.put_before(name.clone(), text)) {
+                Ok(()) => {
+                    self.view.note(&name)?;
+                    taken += 1;
+                }
+                Err(error) => self.view.note(&error.to_string())?,
+            }
+        }
+        if more {
+            self.view.note(&format!("there are more: {} files are all that a pattern gives", glob::MOST))?;
+        }
+        match taken {
+            0 => self.view.note(&format!("{rest}: no text files")),
+            _ => self.view.note(&format!("{taken} files go before your next message (/clear lets go of them)")),
+        }
+    }
+
+    fn copy(&mut self, rest: &str) -> Result<(), ChatError> {
+        let turn = self.talk.session().latest().ok_or(ChatError::NoAnswer)?;
+        let (thought, speech) = parted(&turn.answer, report::opens_thought(&self.talk, turn)?);
+        let text = match rest {
+            "" => Some(speech.trim().to_owned()),
+            "code" => last_code(&speech),
+            "thinking" => Some(thought.trim().to_owned()).filter(|text| !text.is_empty()),
+            _ => return self.view.note("/copy takes nothing, code, or thinking"),
+        };
+        let Some(text) = text else { return self.view.note(&format!("the last answer has no {rest}")) };
+        if !self.view.looks.terminal {
+            return self.view.note("there is no terminal with a clipboard");
+        }
+        let Some(sequence) = to_clipboard(&text) else { return self.view.note("too long for a clipboard") };
+        self.view.write(&sequence)?;
+        let count = text.chars().count();
+        self.view.note(&format!("{count} characters for the clipboard, if this terminal gives programs one (OSC 52)"))
+    }
+
+    fn export(&mut self, rest: &str) -> Result<(), ChatError> {
+        if rest.is_empty() {
+            return self.view.note("/export FILE: which file?");
+        }
+        let path = at_home(rest);
+        export(&path, &self.talk)?;
+        self.view.note(&format!("{}: from now on written after each turn", path.display()))?;
+        self.options.transcript = Some(path);
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<(), ChatError> {
+        let Some(shelf) = &mut self.shelf else { return self.view.note("there are no other models here") };
+        let names = shelf.names().map_err(ChatError::Model)?;
+        if names.is_empty() {
+            return self.view.note("no models are here: `samebit pull smollm2` fetches a small one");
+        }
+        self.view.report(&report::table(names.into_iter()))
+    }
+
+    fn model(&mut self, rest: &str) -> Result<(), ChatError> {
+        if rest.is_empty() {
+            let text = report::info(&self.talk);
+            return self.view.report(&text);
+        }
+        let Some(shelf) = &mut self.shelf else { return self.view.note("there are no other models here") };
+        self.hush = self.input.hush();
+        let loaded = shelf.load(rest).map_err(ChatError::Model);
+        self.hush = None;
+        let model = loaded?;
+        // What was meant for the one model, and means nothing or something else to the other, stays behind.
+        let mut settings = Settings { think: None, effort: None, ..self.talk.settings().clone() };
+        let before = self.talk.settings();
+        settings.think = before.think.filter(|_| model.may_think());
+        settings.effort = before.effort.clone().filter(|_| model.has_effort());
+        settings.think_budget = before.think_budget.filter(|_| Marks::of(&model.tokenizer).is_some());
+        settings.sampling.logit_bias.clear();
+        let (turns, name, context) = (self.talk.session().turns().len(), model.name.clone(), model.engine.context());
+        let mut talk = Talk::new(model.into(), settings.clone())?;
+        talk.set(settings)?;
+        self.talk = talk;
+        self.files.clear();
+        let kept = self.options.session.take();
+        self.options.transcript = None;
+        let old = match (turns, kept) {
+            (0, _) => String::new(),
+            (_, Some(path)) => format!("; the conversation before is in {}", path.display()),
+            (_, None) => "; the conversation before is over".into(),
+        };
+        self.view.note(&format!("{name}: {context} tokens of context; a new conversation{old}"))
     }
 
     fn save(&mut self, rest: &str) -> Result<(), ChatError> {
         let path = match (rest, &self.options.session) {
             ("", None) => return self.view.note("/save FILE: which file?"),
             ("", Some(path)) => path.clone(),
-            (path, _) => PathBuf::from(path),
+            (path, _) => at_home(path),
         };
         file::save(&path, self.talk.model(), self.talk.session(), self.talk.settings())?;
         let turns = self.talk.session().turns().len();
@@ -179,9 +304,12 @@ impl Repl<'_> {
 
     fn load(&mut self, rest: &str) -> Result<(), ChatError> {
         if rest.is_empty() {
-            return self.view.note("/load FILE: which file?");
+            return self.view.note("/load FILE|MODEL: which?");
         }
-        let path = PathBuf::from(rest);
+        let path = at_home(rest);
+        if self.shelf.is_some() && !file::is_session(&path) && (!path.exists() || is_model(&path)) {
+            return self.model(rest);
+        }
         let (session, settings) = file::load(&path, self.talk.model())?;
         let (turns, at) = (session.turns().len(), session.at());
         self.talk.resume(session, settings);
@@ -189,99 +317,14 @@ impl Repl<'_> {
         self.view.note(&format!("{rest}: {turns} turns, at turn {at}; written after each turn"))
     }
 
-    fn set(&mut self, rest: &str) -> Result<(), ChatError> {
-        let (name, value) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let value = unquoted(value.trim());
-        let change = |settings: &mut Settings| -> Result<String, String> {
-            match (name, value) {
-                ("parameter", value) => {
-                    // Nothing is a value too where it takes all away.
-                    let parted = value.split_once(char::is_whitespace).or((value == "stop").then_some(("stop", "")));
-                    let (name, value) = parted.ok_or("/set parameter NAME VALUE; /show parameters lists them")?;
-                    settings.set(name, value.trim())?;
-                    let known = settings.parameters().into_iter().find(|(known, _)| *known == name);
-                    Ok(format!("{name} is {}", known.map_or(value.trim().to_owned(), |(_, value)| value)))
-                }
-                ("seed", value) => {
-                    settings.set("seed", value).map(|()| format!("seed is {value}; it counts from the next answer on"))
-                }
-                ("system", "") => {
-                    settings.system = None;
-                    Ok("no system prompt".into())
-                }
-                ("system", value) => {
-                    settings.system = Some(value.to_owned());
-                    Ok("the system prompt is set; the conversation is read anew with it".into())
-                }
-                ("format", "json") => {
-                    settings.format = Format::Json;
-                    Ok("each answer is one JSON object; it helps to say in the message what is to be in it".into())
-                }
-                ("format", _) => Err("/set format json; /set noformat for any text".into()),
-                ("noformat", _) => {
-                    settings.format = Format::Text;
-                    Ok("answers are any text".into())
-                }
-                _ => Err(String::new()),
-            }
-        };
-        let mut settings = self.talk.settings().clone();
-        match change(&mut settings) {
-            Ok(line) => {
-                self.talk.set(settings)?;
-                self.view.note(&line)
-            }
-            Err(line) if !line.is_empty() => self.view.note(&line),
-            Err(_) => self.set_looks(name),
-        }
-    }
-
-    /// What concerns the terminal, and thinking, which not every template knows.
-    fn set_looks(&mut self, name: &str) -> Result<(), ChatError> {
-        let line = match name {
-            "think" | "nothink" if !self.talk.model().may_think() => {
-                "this model's template has no choice about thinking".into()
-            }
-            "think" | "nothink" => {
-                let think = name == "think";
-                self.talk.set(Settings { think: Some(think), ..self.talk.settings().clone() })?;
-                if think { "the model thinks first".into() } else { "the model does not think first".into() }
-            }
-            "verbose" | "quiet" => {
-                self.options.verbose = name == "verbose";
-                if self.options.verbose {
-                    "times and counts after each answer".into()
-                } else {
-                    "no times and counts".into()
-                }
-            }
-            "wordwrap" | "nowordwrap" => {
-                self.view.looks.wordwrap = name == "wordwrap";
-                if self.view.looks.wordwrap {
-                    "lines are broken between words".into()
-                } else {
-                    "the terminal breaks lines".into()
-                }
-            }
-            "history" | "nohistory" => {
-                self.input.remember(name == "history");
-                if name == "history" {
-                    "what you type is remembered".into()
-                } else {
-                    "what you type is not remembered".into()
-                }
-            }
-            "" => return self.view.report(&report::help("set")),
-            name => unknown("set", name, SETTINGS.iter().map(|(name, ..)| *name)),
-        };
-        self.view.note(&line)
-    }
-
     fn show(&mut self, rest: &str) -> Result<(), ChatError> {
         let text = match rest {
             "info" => report::info(&self.talk),
             "parameters" => report::parameters(self.talk.settings()),
             "system" => self.talk.settings().system.clone().unwrap_or_else(|| "no system prompt".into()),
+            "format" => self.talk.settings().format.to_string(),
+            "license" => report::license(&self.talk),
+            "modelfile" => report::modelfile(&self.talk),
             "template" => self.talk.model().template.source().to_owned(),
             "seed" => report::seed(&self.talk),
             "digest" => report::digest(&self.talk),
@@ -296,11 +339,17 @@ impl Repl<'_> {
     }
 }
 
-fn unknown<'a>(command: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn unknown<'a>(command: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let meant = nearest(name, names)
         .map_or(format!("/help {command} lists what there is"), |name| format!("did you mean {name}?"));
     let name: String = name.chars().take(40).collect();
     format!("/{command} {name}: there is no such thing; {meant}")
+}
+
+/// Whether a file begins as GGUF files do.
+fn is_model(path: &Path) -> bool {
+    let mut begin = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && &begin == b"GGUF"
 }
 
 /// A file's text.

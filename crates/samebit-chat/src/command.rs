@@ -33,10 +33,13 @@ const fn command(name: &'static str, arguments: &'static str, does: &'static str
 }
 
 /// All commands, in the order in which they are shown.
-pub const COMMANDS: [Command; 14] = [
-    Command { aliases: &["?"], ..command("help", "[COMMAND]", "this list; of /set and /show what follows them") },
-    command("set", "NAME [VALUE]", "parameter, system, seed, think, format json, verbose, history, wordwrap"),
-    command("show", "NAME", "info, parameters, system, template, seed, digest, thinking"),
+pub const COMMANDS: [Command; 19] = [
+    Command {
+        aliases: &["?"],
+        ..command("help", "[COMMAND]", "this list; of /set and /show what follows them; of shortcuts the keys")
+    },
+    command("set", "NAME [VALUE]", "parameter, system, seed, think, format, stop, verbose, history, wordwrap"),
+    command("show", "NAME", "info, parameters, system, template, seed, digest, thinking, license, modelfile"),
     command("regen", "[SEED]", "answer the last message again: with the session's seed, or another"),
     command("undo", "", "take back the last message and its answer; they stay as a branch"),
     command("edit", "[TEXT]", "change the last message and ask again"),
@@ -44,21 +47,36 @@ pub const COMMANDS: [Command; 14] = [
     command("why", "[N]", "the last answer's tokens with their probabilities and the N likeliest alternatives (3)"),
     command("tokens", "[TEXT]", "how full the context is, and the last answer's ids; or the ids of a text"),
     command("read", "FILE", "put a file before your next message"),
+    command("glob", "PATTERN", "put the files of a pattern before it, such as src/**/*.rs"),
+    command("copy", "[code|thinking]", "put the last answer, its last code or its thoughts into the clipboard"),
     command("save", "[FILE]", "write the session to a file, and from now on after each turn"),
-    command("load", "FILE", "go on with a session"),
+    command("load", "FILE|MODEL", "go on with a session; or begin anew with another model"),
+    command("export", "FILE", "write the conversation as markdown, and from now on after each turn"),
+    command("model", "[NAME|FILE]", "begin anew with another model; which one this is"),
+    command("list", "", "the models that are here"),
     command("clear", "", "begin a new conversation; the old one stays as a branch"),
     Command { aliases: &["exit", "quit", "q"], ..command("bye", "", "leave") },
 ];
 
 /// What `/set` knows: a name, what follows it, what it does.
-pub const SETTINGS: [(&str, &str, &str); 13] = [
-    ("parameter", "NAME VALUE", "a parameter of sampling, such as temperature 0.2; /show parameters lists them"),
+pub const SETTINGS: [(&str, &str, &str); 19] = [
+    (
+        "parameter",
+        "NAME VALUE",
+        "a parameter of sampling, such as temperature 0.2, or num_ctx; /show parameters lists them",
+    ),
     ("system", "TEXT", "the system prompt; nothing, to have none"),
     ("seed", "N", "the session's seed"),
-    ("think", "", "let the model think, where its template has the choice"),
+    ("stop", "TEXT", "a text that ends answers; nothing, to have none"),
+    ("think", "[LEVEL]", "let the model think, where its template has the choice; low, medium, high where it has that"),
     ("nothink", "", "let it not"),
-    ("format", "json", "answers are one JSON object each"),
+    ("think_budget", "N", "most tokens of a thought; -1: no bound"),
+    ("hidethinking", "", "show no thoughts"),
+    ("showthinking", "", "show them, folded once they are over"),
+    ("format", "FORM", "answers are json, of a JSON schema, or of a file with one or (.lark, .gbnf) a grammar"),
+    ("grammar", "GRAMMAR", "answers are of a grammar, in llguidance's Lark or llama.cpp's GBNF"),
     ("noformat", "", "answers are any text"),
+    ("variable", "NAME JSON", "a variable of the chat template; nothing, to have it no more"),
     ("verbose", "", "show times and counts after each answer"),
     ("quiet", "", "show them no more"),
     ("history", "", "remember what you type"),
@@ -68,14 +86,37 @@ pub const SETTINGS: [(&str, &str, &str); 13] = [
 ];
 
 /// What `/show` knows.
-pub const SHOWN: [(&str, &str); 7] = [
+pub const SHOWN: [(&str, &str); 10] = [
     ("info", "the model, and how it is run"),
     ("parameters", "how tokens are drawn"),
     ("system", "the system prompt"),
     ("template", "the chat template"),
+    ("format", "the form of answers"),
     ("seed", "the session's seed, and the last answer's"),
     ("digest", "digests of the model, the template and the last answer's logits"),
     ("thinking", "the last answer's thoughts in full"),
+    ("license", "the model's licence, as its file names it"),
+    ("modelfile", "model, parameters and system prompt as ollama would have them"),
+];
+
+/// What keys do.
+pub const KEYS: [(&str, &str); 16] = [
+    ("Ctrl-A, Ctrl-E", "to the beginning, to the end of the line"),
+    ("Alt-B, Alt-F", "a word back, a word on; Ctrl with an arrow too"),
+    ("Ctrl-K, Ctrl-U", "cut what follows, what comes before"),
+    ("Ctrl-W, Alt-D", "cut the word before, the word after; Ctrl-Y puts it back"),
+    ("Ctrl-_", "undo"),
+    ("Tab", "complete a command, a setting, a file's name"),
+    ("up, down", "what was typed before"),
+    ("Ctrl-R", "search in it"),
+    ("Ctrl-J, Alt-Enter", "a new line; so does Enter after a \\ or within \"\"\""),
+    ("Ctrl-G, Ctrl-O", "write the message in $VISUAL or $EDITOR"),
+    ("Ctrl-L", "clear the screen"),
+    ("Ctrl-C", "stop the answer; at the prompt drop the line, and twice leave"),
+    ("Ctrl-D", "leave; delete the next character, if there is one"),
+    ("Ctrl-Z", "back to the shell, whose `fg` comes back here"),
+    ("a paste", "is one message, however many lines it has; Enter sends it"),
+    ("typing ahead", "while an answer comes waits for the next prompt"),
 ];
 
 /// Understands what was typed.
@@ -160,26 +201,8 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// What could stand at the end of a line that begins so: the place where it begins, and the words.
-pub fn completions(line: &str) -> (usize, Vec<&'static str>) {
-    let Some(rest) = line.strip_prefix('/') else { return (0, Vec::new()) };
-    let start = rest.rfind(' ').map_or(1, |space| space + 2);
-    let words: Vec<&str> = rest.split(' ').collect();
-    let last = words.last().copied().unwrap_or_default();
-    let known: Vec<&'static str> = match words[..] {
-        [_] => COMMANDS.iter().map(|command| command.name).collect(),
-        ["set", _] => SETTINGS.iter().map(|(name, ..)| *name).collect(),
-        ["show", _] => SHOWN.iter().map(|(name, _)| *name).collect(),
-        ["help" | "?", _] => COMMANDS.iter().map(|command| command.name).collect(),
-        ["set", "format", _] => vec!["json"],
-        ["set", "parameter", _] => PARAMETERS.to_vec(),
-        _ => Vec::new(),
-    };
-    (start, known.into_iter().filter(|name| name.starts_with(last)).collect())
-}
-
 /// Names of the parameters.
-const PARAMETERS: [&str; 14] = [
+pub(crate) const PARAMETERS: [&str; 14] = [
     "seed",
     "num_predict",
     "temperature",
@@ -242,16 +265,6 @@ mod tests {
         for closed in ["a", "\"\"\"a\"\"\"", "\"\"\"a\nb\"\"\" ", "a \"\"\" b", "/set system \"\"\"x\"\"\"", "\\ a"] {
             assert!(!is_open(closed), "{closed}");
         }
-    }
-
-    #[test]
-    fn words_are_completed() {
-        assert_eq!(completions("/s"), (1, vec!["set", "show", "save"]));
-        assert_eq!(completions("/set no"), (5, vec!["nothink", "noformat", "nohistory", "nowordwrap"]));
-        assert_eq!(completions("/show t"), (6, vec!["template", "thinking"]));
-        assert_eq!(completions("/set parameter xtc_t").1, ["xtc_threshold"]);
-        assert_eq!(completions("hello /s").1, Vec::<&str>::new());
-        assert_eq!(completions("/load x").1, Vec::<&str>::new());
     }
 
     #[test]

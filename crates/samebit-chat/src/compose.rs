@@ -9,6 +9,7 @@ use samebit_text::template::{Message, RenderOptions};
 use samebit_text::{EncodeOptions, StreamDecoder, Tokenizer};
 
 use crate::error::ChatError;
+use crate::look::{has_channels, parted};
 use crate::model::Model;
 use crate::session::{Session, Turn};
 use crate::settings::Settings;
@@ -52,14 +53,27 @@ fn render(
     let mut messages: Vec<Message> = settings.system.iter().map(|text| Message::new("system", text.as_str())).collect();
     for turn in session.path(parent).into_iter().filter_map(|number| session.turn(number)) {
         messages.push(Message::new("user", turn.user.as_str()));
-        messages.push(Message::new("assistant", turn.answer.as_str()));
+        messages.push(said(&turn.answer));
     }
     messages.push(Message::new("user", user));
     let mut options = RenderOptions { now: settings.now(), ..RenderOptions::default() };
+    options.extra.extend(settings.variables.clone());
+    if let Some(effort) = &settings.effort {
+        options.extra.insert("reasoning_effort".into(), effort.as_str().into());
+    }
     if let Some(think) = settings.think {
         options.extra.insert("enable_thinking".into(), think.into());
     }
     Ok(model.template.render(&messages, &options)?)
+}
+
+/// An answer as templates want it. Most take thoughts in `<think>` as a part of the text; Harmony's channels have a field of their own.
+fn said(answer: &str) -> Message {
+    if !has_channels(answer) {
+        return Message::new("assistant", answer);
+    }
+    let (thought, speech) = parted(answer, false);
+    Message::new("assistant", speech).with("thinking", thought)
 }
 
 /// The ids of the turn before and what follows them, where its text is what the text begins with.
@@ -112,4 +126,17 @@ fn whole(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     let bos = tokenizer.bos().and_then(|id| tokenizer.piece(id));
     let begins = bos.is_some_and(|bos| !bos.is_empty() && text.as_bytes().starts_with(&bos));
     tokenizer.encode(text, EncodeOptions { add_special: !begins, parse_special: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_channels_is_given_to_the_template_in_parts() {
+        let message = said("<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>Yes.");
+        assert_eq!(message, Message::new("assistant", "Yes.").with("thinking", "Hm."));
+        // What others think stays in the text: their templates part it, or leave it.
+        assert_eq!(said("<think>Hm.</think>Yes."), Message::new("assistant", "<think>Hm.</think>Yes."));
+    }
 }

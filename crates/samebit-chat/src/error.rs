@@ -19,7 +19,7 @@ pub enum ChatError {
     /// Nothing fits into the context any more.
     #[error(
         "the context is full: with this message the conversation takes {tokens} tokens, and {context} is all there is. \
-         /undo takes back a turn, /clear begins anew, and -c N gives more room where the model has it"
+         /undo takes back a turn, /clear begins anew, and /set parameter num_ctx N or -c N gives more room where the model has it"
     )]
     Full {
         /// Tokens of the prompt.
@@ -30,6 +30,12 @@ pub enum ChatError {
     /// There is no answer yet that could be made again, explained or taken back.
     #[error("there is no answer yet")]
     NoAnswer,
+    /// A bound on thoughts for a model that does not mark them.
+    #[error("this model's vocabulary has no tokens that begin and end a thought: nothing can bound it")]
+    NoMarks,
+    /// Another model, or another context, cannot be had.
+    #[error("{0}")]
+    Model(String),
     /// Broken off before the first token: there is nothing to keep.
     #[error("stopped before the first token: nothing was kept")]
     Cancelled,

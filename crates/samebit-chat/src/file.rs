@@ -58,7 +58,7 @@ struct Written {
 #[serde(rename_all = "lowercase")]
 enum Line {
     Samebit(Head),
-    Settings(Settings),
+    Settings(Box<Settings>),
     Turn(Written),
     At(usize),
 }
@@ -84,23 +84,31 @@ pub fn save(path: &Path, model: &Model, session: &Session, settings: &Settings) 
         return Err(access("is there already, and no session: give another name".into()));
     }
     let text = text(model, session, settings).map_err(|error| access(error.to_string()))?;
+    replace(path, &text)
+}
+
+/// Writes a file in place of what was there, as a whole.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), ChatError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
     let beside = Path::new(&beside);
     let written = File::create(beside).and_then(|mut file| {
-        file.write_all(&text)?;
+        file.write_all(text)?;
         file.sync_all()
     });
     let done = written.and_then(|()| std::fs::rename(beside, path));
     done.map_err(|error| {
         // What is half done is of no use; if it cannot be removed either, the error says enough.
         let _ = std::fs::remove_file(beside);
-        access(format!("cannot be written: {error}"))
+        ChatError::Access { file: path.display().to_string(), what: format!("cannot be written: {error}") }
     })
 }
 
 /// Whether a file begins as sessions do.
-fn is_session(path: &Path) -> bool {
+pub(crate) fn is_session(path: &Path) -> bool {
     let mut begin = Vec::new();
     let read = File::open(path).and_then(|file| file.take(11).read_to_end(&mut begin));
     read.is_ok() && (begin.is_empty() || begin == b"{\"samebit\":")
@@ -117,7 +125,7 @@ fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Re
     let mut latest: Option<&Settings> = None;
     for (index, turn) in session.turns().iter().enumerate() {
         if latest != Some(&turn.settings) {
-            line(&Line::Settings((*turn.settings).clone()))?;
+            line(&Line::Settings(Box::new((*turn.settings).clone())))?;
             latest = Some(&turn.settings);
         }
         line(&Line::Turn(Written {
@@ -134,7 +142,7 @@ fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Re
         }))?;
     }
     if latest != Some(settings) {
-        line(&Line::Settings(settings.clone()))?;
+        line(&Line::Settings(Box::new(settings.clone())))?;
     }
     line(&Line::At(session.at()))?;
     Ok(out)
@@ -198,7 +206,7 @@ impl Reader<'_> {
             }
             (_, false) => Err(self.wrong("a session begins with a line {\"samebit\":…}")),
             (Line::Samebit(_), true) => Err(self.wrong("a second beginning")),
-            (Line::Settings(settings), true) => self.settings(settings),
+            (Line::Settings(settings), true) => self.settings(*settings),
             (Line::Turn(turn), true) => self.turn(turn),
             (Line::At(at), true) => {
                 self.ended = true;

@@ -7,10 +7,12 @@ use samebit_text::Tokenizer;
 use samebit_text::template::ChatTemplate;
 
 /// A model, loaded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Model {
     /// What computes.
     pub engine: Engine,
+    /// A smaller one of the same vocabulary that guesses ahead, if there is one.
+    pub draft: Option<Engine>,
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
     /// Its chat template.
@@ -19,6 +21,8 @@ pub struct Model {
     pub name: String,
     /// Where it lies.
     pub path: String,
+    /// The licence that its file names, or has in full.
+    pub license: Option<String>,
     /// What else there is to say of it: names and values.
     pub facts: Vec<(String, String)>,
     /// BLAKE3 of its file, in hexadecimal.
@@ -38,5 +42,10 @@ impl Model {
     /// Whether the template can be told not to think.
     pub fn may_think(&self) -> bool {
         self.template.source().contains("enable_thinking")
+    }
+
+    /// Whether the template can be told how hard to think.
+    pub fn has_effort(&self) -> bool {
+        self.template.source().contains("reasoning_effort")
     }
 }

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::command::{Said, understand};
 use crate::error::ChatError;
+use crate::export::export;
 use crate::file;
 use crate::input::{Input, Typed};
 use crate::session::Ending;
+use crate::shelf::Shelf;
 use crate::talk::{Answered, Heard, Hearer, Talk};
+use crate::terminal::Hush;
 use crate::view::View;
 
 /// What a conversation is begun with.
@@ -21,6 +24,12 @@ pub struct Options {
     pub verbose: bool,
     /// Write the session here after each turn.
     pub session: Option<PathBuf>,
+    /// Write the conversation here as markdown after each turn.
+    pub transcript: Option<PathBuf>,
+    /// The first message, which is not typed.
+    pub first: Option<String>,
+    /// Leave after the first answer.
+    pub single: bool,
     /// Whether Ctrl-C was pressed since this was last asked.
     pub interrupted: fn() -> bool,
 }
@@ -31,6 +40,9 @@ pub struct Repl<'a> {
     pub(crate) view: View<'a>,
     pub(crate) input: Box<dyn Input + 'a>,
     pub(crate) options: Options,
+    pub(crate) shelf: Option<Box<dyn Shelf + 'a>>,
+    /// While nobody reads what is typed.
+    pub(crate) hush: Option<Hush>,
     /// Files that go before the next message: their names and texts.
     pub(crate) files: Vec<(String, String)>,
     /// What the next message begins with.
@@ -61,7 +73,15 @@ const LITTLE_ROOM: usize = 128;
 impl<'a> Repl<'a> {
     /// A conversation that goes on from where `talk` is.
     pub fn new(talk: Talk, view: View<'a>, input: Box<dyn Input + 'a>, options: Options) -> Self {
-        Self { talk, view, input, options, files: Vec::new(), begin: String::new(), editing: false }
+        let (files, begin) = (Vec::new(), String::new());
+        Self { talk, view, input, options, shelf: None, hush: None, files, begin, editing: false }
+    }
+
+    /// The same, where there are other models.
+    #[must_use]
+    pub fn with_shelf(mut self, shelf: Box<dyn Shelf + 'a>) -> Self {
+        self.shelf = Some(shelf);
+        self
     }
 
     /// The conversation.
@@ -74,6 +94,12 @@ impl<'a> Repl<'a> {
     /// # Errors
     /// The terminal has gone. Whatever else goes wrong is told, and the conversation goes on.
     pub fn run(&mut self) -> Result<(), ChatError> {
+        if let Some(first) = self.options.first.take() {
+            self.view.report(&format!(">>> {first}"))?;
+            if self.heed(&format!("\"\"\"\n{first}\n\"\"\""))? == Next::Leave {
+                return Ok(());
+            }
+        }
         let mut pressed: Option<Instant> = None;
         loop {
             let begin = std::mem::take(&mut self.begin);
@@ -90,23 +116,34 @@ impl<'a> Repl<'a> {
                 }
                 Typed::Text(text) => {
                     pressed = None;
-                    // One pressed before belongs to what was done before.
-                    let _ = (self.options.interrupted)();
-                    match self.take(&text) {
-                        Ok(Next::Stay) => {}
-                        Ok(Next::Leave) => return Ok(()),
-                        Err(error @ ChatError::Output(_)) => return Err(error),
-                        Err(error) => self.view.note(&error.to_string())?,
+                    if self.heed(&text)? == Next::Leave {
+                        return Ok(());
                     }
                 }
             }
         }
     }
 
+    /// Does what was typed. What goes wrong is told.
+    fn heed(&mut self, text: &str) -> Result<Next, ChatError> {
+        // One pressed before belongs to what was done before.
+        let _ = (self.options.interrupted)();
+        let done = self.take(text);
+        self.hush = None;
+        match done {
+            Ok(next) => Ok(next),
+            Err(error @ ChatError::Output(_)) => Err(error),
+            Err(error) => self.view.note(&error.to_string()).map(|()| Next::Stay),
+        }
+    }
+
     fn take(&mut self, text: &str) -> Result<Next, ChatError> {
         match understand(text) {
             Said::Nothing => self.editing = false,
-            Said::Message(message) => self.say(&message)?,
+            Said::Message(message) => {
+                self.say(&message)?;
+                return Ok(if self.options.single { Next::Leave } else { Next::Stay });
+            }
             Said::Command(name, rest) => return self.obey(name, &rest),
             Said::Unknown(why) => self.view.note(&why)?,
         }
@@ -118,7 +155,11 @@ impl<'a> Repl<'a> {
         let parent = self.talk.session().latest().map(|turn| turn.parent).filter(|_| self.editing);
         self.editing = false;
         let mut whole = String::new();
-        for (_, text) in &self.files {
+        for (name, text) in &self.files {
+            // Several are told from each other.
+            if self.files.len() > 1 {
+                whole.push_str(&format!("--- {name} ---\n"));
+            }
             whole.push_str(text);
             whole.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
         }
@@ -138,18 +179,22 @@ impl<'a> Repl<'a> {
     /// Lets the model answer, and shows it. An error means that nothing was kept, or that nobody looks any more.
     pub(crate) fn answer(&mut self, asked: Asked<'_>) -> Result<(), ChatError> {
         let mut times = Times::new();
+        self.hush = self.input.hush();
         let context = self.talk.model().engine.context();
         let interrupted = self.options.interrupted;
-        let (view, talk) = (&mut self.view, &mut self.talk);
+        let (view, talk, hush) = (&mut self.view, &mut self.talk, &self.hush);
         let mut showing = view.show(false);
         let mut trouble = None;
         let mut hear = |heard: Heard<'_>| {
+            if let Some(hush) = hush {
+                hush.again();
+            }
             let shown = match heard {
                 Heard::Begin { thinking, prompt } => {
                     showing = view.show(thinking);
                     match context.saturating_sub(prompt) {
                         room if room < LITTLE_ROOM.min(context / 8) => view.note(&format!(
-                            "the context is nearly full: {room} tokens are left for the answer (/undo, /clear, or a larger -c)"
+                            "the context is nearly full: {room} tokens are left for the answer (/undo, /clear, or a larger num_ctx)"
                         )),
                         _ => Ok(()),
                     }
@@ -164,7 +209,9 @@ impl<'a> Repl<'a> {
             if trouble.is_some() || interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let answered = ask(talk, asked, &mut hear);
-        view.end(showing)?;
+        let ended = view.end(showing);
+        self.hush = None;
+        ended?;
         if let Some(trouble) = trouble {
             return Err(trouble);
         }
@@ -181,7 +228,8 @@ impl<'a> Repl<'a> {
                 self.view.note("(stopped: the answer is kept as far as it went; /regen makes it again)")?
             }
             Ending::Length if full => {
-                self.view.note("(the context is full, and the answer ends here: /undo, /clear, or a larger -c)")?;
+                self.view
+                    .note("(the context is full, and the answer ends here: /undo, /clear, or a larger num_ctx)")?;
             }
             Ending::Length => self.view.note(&format!("(ended after {tokens} tokens, which is num_predict)"))?,
             Ending::Stop => {}
@@ -209,6 +257,9 @@ impl<'a> Repl<'a> {
 
     /// Writes the session where it is to be kept.
     pub(crate) fn autosave(&mut self) -> Result<(), ChatError> {
+        if let Some(path) = &self.options.transcript {
+            export(path, &self.talk)?;
+        }
         let Some(path) = &self.options.session else { return Ok(()) };
         file::save(path, self.talk.model(), self.talk.session(), self.talk.settings())
     }

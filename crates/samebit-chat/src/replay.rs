@@ -93,7 +93,7 @@ pub fn replay(
     settings: &Settings,
     hear: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Departure>, ChatError> {
-    let mut talk = Talk::new(Arc::clone(model), settings.clone());
+    let mut talk = Talk::new(Arc::clone(model), settings.clone())?;
     talk.resume(session.clone(), settings.clone());
     for (index, turn) in session.turns().iter().enumerate() {
         let number = index + 1;
@@ -113,15 +113,16 @@ fn departs(
     turn: &Turn,
     hear: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Departure>, ChatError> {
-    let here = talk.compose(turn.parent, &turn.settings, &turn.user)?.ids;
+    let composed = talk.compose(turn.parent, &turn.settings, &turn.user)?;
+    let (here, thinking) = (composed.ids, composed.thinking);
     let said = talk.session().prompt(number);
     if let Some((index, here, said)) = differ(&here, &said) {
         return Ok(Some(Departure::Prompt { turn: number, index, here, said }));
     }
     let before = talk.session().depth(turn.parent);
     let (most, expected) = (turn.tokens.len(), turn.tokens.clone());
-    let task =
-        Task { prompt: here, settings: &turn.settings, seed: turn.seed, before, most, expected, alternatives: None };
+    let (settings, seed) = (&*turn.settings, turn.seed);
+    let task = Task { prompt: here, settings, seed, before, thinking, most, expected, alternatives: None };
     let mut broken = false;
     let Computed { generation, .. } = talk.compute(task, &mut |heard| {
         broken |= matches!(heard, Heard::Prefill { .. } | Heard::Text(_)) && hear(number).is_break();

@@ -9,7 +9,7 @@ use samebit_numerics::arith::Soft;
 use samebit_numerics::math::exp;
 use samebit_text::{EncodeOptions, Tokenizer};
 
-use crate::command::{COMMANDS, SETTINGS, SHOWN};
+use crate::command::{COMMANDS, KEYS, SETTINGS, SHOWN};
 use crate::compose::compose;
 use crate::error::ChatError;
 use crate::look::{columns, parted};
@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::talk::Talk;
 
 /// A table of two columns.
-fn table(rows: impl Iterator<Item = (String, String)>) -> String {
+pub(crate) fn table(rows: impl Iterator<Item = (String, String)>) -> String {
     let rows: Vec<(String, String)> = rows.collect();
     let width = rows.iter().map(|(left, _)| columns(left)).max().unwrap_or(0);
     let mut out = String::new();
@@ -38,12 +38,13 @@ pub(crate) fn help(about: &str) -> String {
     match about {
         "set" => table(SETTINGS.iter().map(|(name, value, does)| (format!("/set {name} {value}"), (*does).to_owned()))),
         "show" => table(SHOWN.iter().map(|(name, does)| (format!("/show {name}"), (*does).to_owned()))),
+        "shortcuts" | "shortcut" | "keys" => table(KEYS.iter().map(|(key, does)| ((*key).into(), (*does).into()))),
         name if COMMANDS.iter().any(|command| command.name == name) => {
             table(all().filter(|(usage, _)| usage[1..].split(' ').next() == Some(name)))
         }
         _ => {
             let keys = "Several lines: \"\"\" before and after, a \\ at a line's end, Alt-Enter, or paste them. Ctrl-R searches what was typed.\n\
-                        Ctrl-C stops an answer, twice it leaves; Ctrl-D or /bye leaves.\n";
+                        Ctrl-C stops an answer, twice it leaves; Ctrl-D or /bye leaves. /? shortcuts tells of other keys.\n";
             table(all()) + keys
         }
     }
@@ -65,6 +66,44 @@ pub(crate) fn info(talk: &Talk) -> String {
         ("threads".to_owned(), options.threads.to_string()),
     ]);
     table(rows.into_iter())
+}
+
+pub(crate) fn license(talk: &Talk) -> String {
+    talk.model().license.clone().unwrap_or_else(|| "the model's file names no licence".into())
+}
+
+/// The names that ollama has for parameters.
+const OLLAMAS: [&str; 12] = [
+    "seed",
+    "num_predict",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "repeat_last_n",
+    "repeat_penalty",
+    "frequency_penalty",
+    "presence_penalty",
+    "num_ctx",
+];
+
+/// Model, parameters and system prompt, in the form of ollama's files.
+pub(crate) fn modelfile(talk: &Talk) -> String {
+    let settings = talk.settings();
+    let mut out = String::from("# The chat template is the model's own: /show template\n");
+    let _ = writeln!(out, "FROM {}", talk.model().path);
+    let context = ("num_ctx", talk.model().engine.context().to_string());
+    for (name, value) in settings.parameters().into_iter().chain([context]).filter(|(name, _)| OLLAMAS.contains(name)) {
+        let _ = writeln!(out, "PARAMETER {name} {value}");
+    }
+    for stop in &settings.stop {
+        let _ = writeln!(out, "PARAMETER stop {stop:?}");
+    }
+    if let Some(system) = &settings.system {
+        let _ = writeln!(out, "SYSTEM \"\"\"{system}\"\"\"");
+    }
+    out
 }
 
 pub(crate) fn seed(talk: &Talk) -> String {
@@ -203,7 +242,7 @@ mod tests {
             assert!(help.contains(&format!("  /{} ", command.name)), "{help}");
         }
         assert_eq!(super::help("/why").lines().count(), 1);
-        assert!(super::help("set").contains("/set format json") && super::help("show").contains("/show digest"));
+        assert!(super::help("set").contains("/set format FORM") && super::help("show").contains("/show digest"));
     }
 
     #[test]

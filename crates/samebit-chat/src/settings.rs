@@ -5,19 +5,10 @@
 use samebit_engine::sampler::SamplerConfig;
 use samebit_text::template::CivilTime;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::form::Format;
 use crate::stops;
-
-/// The form that an answer must have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Any text.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-}
 
 /// Everything that governs the answers to come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +22,15 @@ pub struct Settings {
     pub predict: Option<usize>,
     /// The template's `enable_thinking`; `None` leaves it to the template.
     pub think: Option<bool>,
+    /// How hard it thinks: the template's `reasoning_effort`, such as `low`; `None` leaves it to the template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    /// Most tokens of a thought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think_budget: Option<u32>,
+    /// Further variables of the template.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub variables: Map<String, Value>,
     /// The answers' form.
     pub format: Format,
     /// Texts that end an answer, and are no part of it: at most 16 of at most 400 bytes.
@@ -72,6 +72,9 @@ impl Settings {
             system: None,
             predict: None,
             think: None,
+            effort: None,
+            think_budget: None,
+            variables: Map::new(),
             format: Format::Text,
             stop: Vec::new(),
             date: None,
@@ -180,8 +183,11 @@ impl Settings {
             "repeat_last_n" => sampling.repeat_last_n = all_or(name, value)?,
             "top_k" => sampling.top_k = all_or(name, value)?.unwrap_or(0),
             "stop" => self.add_stop(value)?,
+            "num_gpu" | "num_thread" | "num_batch" => {
+                return Err(format!("{name}: no answer depends on it; -t and -ub are given when the program starts"));
+            }
             "num_ctx" | "ctx_size" => {
-                return Err("the context is fixed while the model is loaded: leave, and give -c N".into());
+                return Err("the context is the model's and not an answer's".into());
             }
             _ => {
                 let number = match name {
@@ -261,7 +267,7 @@ mod tests {
         assert_eq!(settings.predict, None);
         assert_eq!(settings.set("top_p", "x"), Err("top_p: x is no number".into()));
         assert!(settings.set("tempo", "1").is_err_and(|error| error.contains("temperature")));
-        assert!(settings.set("num_ctx", "1").is_err_and(|error| error.contains("-c N")));
+        assert!(settings.set("num_gpu", "1").is_err_and(|error| error.contains("no answer depends on it")));
     }
 
     #[test]

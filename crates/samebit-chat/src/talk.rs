@@ -6,16 +6,17 @@ use core::time::Duration;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use samebit_engine::{Batch, Finish, Generation, Happening, Limits, Request, Submission, TokenLogprob};
-use samebit_grammar::{Grammars, Source};
+use samebit_engine::{Batch, Finish, Generation, Grammar, Happening, Limits, Request, Submission, TokenLogprob};
+use samebit_grammar::Grammars;
 use samebit_text::StreamDecoder;
 
 use crate::compose::{Composed, compose, shown};
 use crate::error::ChatError;
 use crate::model::Model;
 use crate::session::{Ending, Session, Turn};
-use crate::settings::{Format, Settings};
+use crate::settings::Settings;
 use crate::stops::{Stops, cut};
+use crate::thinking::{Bound, Marks};
 
 /// What is heard of an answer on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub(crate) struct Task<'a> {
     pub(crate) seed: u64,
     /// Turns before this one.
     pub(crate) before: usize,
+    /// Whether the prompt has opened a thought.
+    pub(crate) thinking: bool,
     /// Most tokens of the answer.
     pub(crate) most: usize,
     /// Tokens that are expected.
@@ -91,19 +94,36 @@ pub(crate) struct Computed {
 
 impl Talk {
     /// A conversation that has not begun.
-    pub fn new(model: Arc<Model>, settings: Settings) -> Self {
+    ///
+    /// # Errors
+    /// A model that guesses, of another vocabulary.
+    pub fn new(model: Arc<Model>, settings: Settings) -> Result<Self, ChatError> {
         let options = model.engine.options();
         // One answer at a time, and room for one context.
         let (rows, prefix_cache) = (options.ubatch, options.kv_cache);
         let limits = Limits { rows, sequences: 1, pages: 0, queue: 1, prefix_cache };
-        let batch = Batch::new(&model.engine, limits);
-        Self { model, batch, grammars: None, session: Session::default(), settings: Arc::new(settings) }
+        let batch = match &model.draft {
+            Some(draft) => Batch::with_draft(&model.engine, draft, limits)?,
+            None => Batch::new(&model.engine, limits),
+        };
+        Ok(Self { model, batch, grammars: None, session: Session::default(), settings: Arc::new(settings) })
     }
 
     /// Goes on with a session: its turns, where it stands, and its latest settings.
     pub fn resume(&mut self, session: Session, settings: Settings) {
         self.session = session;
         self.settings = Arc::new(settings);
+    }
+
+    /// Goes on with the same conversation, over a model that has the same vocabulary and template.
+    ///
+    /// # Errors
+    /// As [`Talk::new`].
+    pub(crate) fn change(&mut self, model: Arc<Model>) -> Result<(), ChatError> {
+        let fresh = Self::new(model, (*self.settings).clone())?;
+        let before = std::mem::replace(self, fresh);
+        (self.session, self.grammars) = (before.session, before.grammars);
+        Ok(())
     }
 
     /// The model.
@@ -129,8 +149,10 @@ impl Talk {
     /// Replaces the settings of the turns to come.
     ///
     /// # Errors
-    /// A sampling parameter out of its range; nothing has changed then.
+    /// A sampling parameter out of its range, a form that cannot be had, a bound on thoughts where the model has no marks for them;
+    /// nothing has changed then.
     pub fn set(&mut self, settings: Settings) -> Result<(), ChatError> {
+        self.constraint(&settings, false)?;
         let config = settings.config(settings.seed, 0);
         config.validate(self.model.tokenizer.vocab_size()).map_err(samebit_engine::EngineError::from)?;
         self.settings = Arc::new(settings);
@@ -170,6 +192,7 @@ impl Talk {
             settings: &settings,
             seed,
             before: self.session.depth(parent),
+            thinking: composed.thinking,
             most: settings.predict.unwrap_or(usize::MAX),
             expected: Vec::new(),
             alternatives: None,
@@ -240,7 +263,9 @@ impl Talk {
         let number = self.session.at();
         let turn = self.session.turn(number).ok_or(ChatError::NoAnswer)?;
         let settings = Arc::clone(&turn.settings);
+        let thinking = compose(&self.model, &self.session, turn.parent, &settings, &turn.user)?.thinking;
         let task = Task {
+            thinking,
             seed: turn.seed,
             before: self.session.depth(turn.parent),
             most: turn.tokens.len(),
@@ -260,10 +285,7 @@ impl Talk {
             stop_tokens: tokenizer.eog_ids(),
             ignore_eos: false,
         };
-        let grammar = match task.settings.format {
-            Format::Text => None,
-            Format::Json => Some(self.grammars()?.compile(&Source::JsonObject)?),
-        };
+        let grammar = self.constraint(task.settings, task.thinking)?;
         let submission = Submission {
             logprobs: task.alternatives,
             draft: task.expected,
@@ -303,6 +325,24 @@ impl Talk {
         // A submission ends in one of the two.
         let generation = outcome.ok_or(ChatError::Cancelled)??;
         Ok(Computed { generation, cached: already, logprobs })
+    }
+
+    /// What binds an answer, if anything does.
+    fn constraint(&mut self, settings: &Settings, thinking: bool) -> Result<Option<Arc<dyn Grammar>>, ChatError> {
+        let form = match settings.format.source() {
+            Some(source) => Some(self.grammars()?.compile(&source)?),
+            None => None,
+        };
+        let budget = settings.think_budget;
+        if budget.is_none() && !(thinking && form.is_some()) {
+            return Ok(form);
+        }
+        let tokenizer = Arc::clone(&self.model.tokenizer);
+        match Marks::of(&tokenizer) {
+            Some(marks) => Ok(Some(Arc::new(Bound { tokenizer, marks, thinking, budget, form }))),
+            None if budget.is_none() => Ok(form),
+            None => Err(ChatError::NoMarks),
+        }
     }
 
     fn grammars(&mut self) -> Result<&Grammars, ChatError> {

@@ -17,6 +17,8 @@ pub struct Looks {
     pub styled: bool,
     /// Whether lines are to be broken between words.
     pub wordwrap: bool,
+    /// Whether thoughts are shown.
+    pub thoughts: bool,
     /// Its columns and rows, asked for anew before each answer.
     pub size: fn() -> Option<(usize, usize)>,
 }
@@ -50,6 +52,8 @@ pub struct Showing {
     size: Option<(usize, usize)>,
     /// Whether the line of progress is there.
     waiting: bool,
+    /// Whether a thought comes that is not shown.
+    hiding: bool,
     began: Instant,
     /// Whether anything was written, and what it ended with.
     last: Option<char>,
@@ -122,9 +126,9 @@ impl<'a> View<'a> {
             thought: Wrap::new(width),
             shown: String::new(),
             thought_begun: false,
-
             size,
             waiting: false,
+            hiding: false,
             began: Instant::now(),
             last: None,
         }
@@ -146,18 +150,25 @@ impl<'a> View<'a> {
 
     /// A piece of the answer.
     pub fn piece(&mut self, showing: &mut Showing, text: &str) -> Result<(), ChatError> {
-        self.tidy(showing)?;
+        if !showing.hiding {
+            self.tidy(showing)?;
+        }
         if text.is_empty() {
             return Ok(());
         }
-        if !self.looks.styled {
-            let safe: String =
-                if self.looks.terminal { text.chars().map(crate::look::shown).collect() } else { text.into() };
-            showing.last = safe.chars().next_back();
-            return self.write(&safe);
+        if !self.looks.styled && self.looks.thoughts {
+            return self.plain(showing, text);
         }
         let parts = showing.thoughts.push(text);
         self.parts(showing, parts)
+    }
+
+    /// Text without styles.
+    fn plain(&mut self, showing: &mut Showing, text: &str) -> Result<(), ChatError> {
+        let safe: String =
+            if self.looks.terminal { text.chars().map(crate::look::shown).collect() } else { text.into() };
+        showing.last = safe.chars().next_back();
+        self.write(&safe)
     }
 
     /// Takes the line of progress away.
@@ -168,6 +179,16 @@ impl<'a> View<'a> {
     fn parts(&mut self, showing: &mut Showing, parts: Vec<Part>) -> Result<(), ChatError> {
         for part in parts {
             let text = match part {
+                Part::Thought(_) if !self.looks.thoughts => self.unseen(showing),
+                Part::Over if !self.looks.thoughts => {
+                    (showing.hiding, showing.last) = (false, None);
+                    self.tidy(showing)?;
+                    continue;
+                }
+                Part::Speech(text) if !self.looks.styled => {
+                    self.plain(showing, &text)?;
+                    continue;
+                }
                 Part::Thought(text) => {
                     // A thought begins where its text does.
                     let text = if showing.thought_begun { &text } else { text.trim_start() };
@@ -188,10 +209,17 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    /// What stands where a thought is that is not shown: a line that goes when it is over, where lines can.
+    fn unseen(&self, showing: &mut Showing) -> String {
+        let first = !std::mem::replace(&mut showing.hiding, true);
+        showing.waiting |= self.looks.styled;
+        if first && self.looks.styled { "\x1b[2mthinking\x1b[0m".into() } else { String::new() }
+    }
+
     /// The answer is over; the line that it ends in is too.
     pub fn end(&mut self, mut showing: Showing) -> Result<(), ChatError> {
         self.tidy(&mut showing)?;
-        if self.looks.styled {
+        if self.looks.styled || !self.looks.thoughts {
             let parts = showing.thoughts.finish();
             self.parts(&mut showing, parts)?;
             let rest = showing.markdown.finish();
@@ -270,7 +298,8 @@ mod tests {
         String::from_utf8(out).expect("UTF-8")
     }
 
-    const STYLED: Looks = Looks { terminal: true, styled: true, wordwrap: true, size: || Some((20, 10)) };
+    const STYLED: Looks =
+        Looks { terminal: true, styled: true, wordwrap: true, thoughts: true, size: || Some((20, 10)) };
     const PLAIN: Looks = Looks { styled: false, ..STYLED };
     const PIPE: Looks = Looks { terminal: false, ..PLAIN };
 
@@ -290,6 +319,16 @@ mod tests {
         assert_eq!(written(STYLED, &["<think>\n\n</think>\n\nok"]), "ok\n");
         let stopped = written(STYLED, &["<think>and so"]);
         assert!(stopped.contains("thought for 2 words"), "{stopped:?}");
+    }
+
+    #[test]
+    fn thoughts_that_are_not_wanted_are_not_shown() {
+        let pieces = ["<think>let me", " see", "</think>\n\nYes"];
+        let hidden = |looks| written(Looks { thoughts: false, ..looks }, &pieces);
+        assert_eq!(hidden(STYLED), "\x1b[2mthinking\x1b[0m\r\x1b[2KYes\n");
+        assert_eq!((hidden(PLAIN), hidden(PIPE)), ("Yes\n".into(), "Yes".into()));
+        let stopped = written(Looks { thoughts: false, ..STYLED }, &["<think>and"]);
+        assert!(stopped.ends_with("\r\x1b[2K"), "{stopped:?}");
     }
 
     #[test]

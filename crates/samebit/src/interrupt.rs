@@ -19,6 +19,9 @@ pub(crate) fn listen() {
         ASKED.store(true, Ordering::Relaxed);
         let before = PRESSED.fetch_add(1, Ordering::Relaxed);
         if before >= PATIENCE.load(Ordering::Relaxed) || !ORDERLY.load(Ordering::Relaxed) {
+            // What is typed after this is the shell's.
+            #[cfg(not(target_family = "wasm"))]
+            samebit_chat::restore_terminal();
             std::process::exit(CODE);
         }
     });

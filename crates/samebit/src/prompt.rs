@@ -68,10 +68,10 @@ pub(crate) fn with_chat(
         messages.push(Message::new("system", system.text()?));
     }
     messages.push(Message::new("user", source(args)?.text()?));
-    let template = template(chat.chat_template.as_deref(), model, gguf, tokenizer)?;
-    let options = RenderOptions { now: chat.date, ..RenderOptions::default() };
+    let template = template(chat.template.chat_template.as_deref(), model, gguf, tokenizer)?;
+    let options = RenderOptions { now: chat.template.date, ..RenderOptions::default() };
     let text = template.render(&messages, &options).map_err(|error| {
-        let clock = chat.date.is_none() && template.source().contains("strftime_now");
+        let clock = chat.template.date.is_none() && template.source().contains("strftime_now");
         let remedy = if clock { "; its template shows the date: give --date YYYY-MM-DD" } else { "" };
         Failure::at(&model.path, format!("{error}{remedy}"))
     })?;

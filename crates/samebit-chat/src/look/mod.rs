@@ -10,7 +10,7 @@ mod style;
 mod think;
 mod wrap;
 
-pub(crate) use think::parted;
+pub(crate) use think::{has_channels, parted};
 pub(crate) use wrap::shown;
 
 pub use markdown::Markdown;

@@ -1,6 +1,6 @@
-//! Thoughts parted from what is said: `<think>` … `</think>`, as text comes.
+//! Thoughts parted from what is said: `<think>` … `</think>`, or Harmony's channels before the final one, as text comes.
 //!
-//! Knows the two marks; nothing of looks.
+//! Knows the marks; nothing of looks.
 
 /// A piece of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,22 @@ pub enum Part {
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
+const CHANNEL: &str = "<|channel|>";
+const MESSAGE: &str = "<|message|>";
+/// What ends a message of a channel; `<|end|>` is a token that need not be written.
+const ENDS: [&str; 3] = ["<|end|>", "<|start|>", CHANNEL];
+/// The channel of what is said. Others hold thoughts and calls.
+const FINAL: &str = "final";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// It may be that a thought comes.
     Before,
     Thinking,
+    /// After the mark of a channel: its name comes.
+    Named,
+    /// In a channel that is not the final one.
+    Channel,
     /// Between a thought and what is said: blank lines are left out.
     Between,
     Speaking,
@@ -32,12 +42,15 @@ pub struct Thoughts {
     state: State,
     /// What may be a mark.
     held: String,
+    /// Whether a channel before had thoughts.
+    thought: bool,
 }
 
 impl Thoughts {
     /// For an answer that begins inside a thought, or not.
     pub fn new(thinking: bool) -> Self {
-        Self { state: if thinking { State::Thinking } else { State::Before }, held: String::new() }
+        let state = if thinking { State::Thinking } else { State::Before };
+        Self { state, held: String::new(), thought: false }
     }
 
     /// The parts that a text completes.
@@ -52,10 +65,12 @@ impl Thoughts {
         let mut parts = Vec::new();
         let held = std::mem::take(&mut self.held);
         match self.state {
-            State::Thinking => {
+            State::Thinking | State::Channel => {
                 add(&mut parts, Part::Thought(held));
                 parts.push(Part::Over);
             }
+            State::Named if self.thought => parts.push(Part::Over),
+            State::Named => {}
             _ => add(&mut parts, Part::Speech(held)),
         }
         self.state = State::Speaking;
@@ -67,15 +82,26 @@ impl Thoughts {
             State::Before => {
                 self.held.push(character);
                 let begun = self.held.trim_start();
-                if begun == OPEN {
+                if begun == OPEN || begun == CHANNEL {
+                    self.state = if begun == OPEN { State::Thinking } else { State::Named };
                     self.held.clear();
-                    self.state = State::Thinking;
-                } else if !OPEN.starts_with(begun) {
+                } else if !OPEN.starts_with(begun) && !CHANNEL.starts_with(begun) {
                     self.state = State::Speaking;
                     add(parts, Part::Speech(std::mem::take(&mut self.held)));
                 }
             }
-            State::Thinking => self.thought(character, parts),
+            State::Thinking => {
+                if self.until(character, &[CLOSE], parts) {
+                    self.state = State::Between;
+                    parts.push(Part::Over);
+                }
+            }
+            State::Named => self.name(character, parts),
+            State::Channel => {
+                if self.until(character, &ENDS, parts) {
+                    self.state = State::Named;
+                }
+            }
             State::Between if character.is_whitespace() => {}
             State::Between | State::Speaking => {
                 self.state = State::Speaking;
@@ -84,20 +110,46 @@ impl Thoughts {
         }
     }
 
-    fn thought(&mut self, character: char, parts: &mut Vec<Part>) {
+    /// What stands between messages: `<|start|>`, who speaks, `<|channel|>` and its name, up to `<|message|>`.
+    fn name(&mut self, character: char, parts: &mut Vec<Part>) {
         self.held.push(character);
-        if self.held == CLOSE {
-            self.held.clear();
+        let Some(said) = self.held.strip_suffix(MESSAGE) else { return };
+        let name = said.rsplit_once(CHANNEL).map_or(said, |(_, name)| name);
+        let last = name.trim().starts_with(FINAL);
+        self.held.clear();
+        if last {
             self.state = State::Between;
-            parts.push(Part::Over);
+            if std::mem::take(&mut self.thought) {
+                parts.push(Part::Over);
+            }
             return;
         }
-        // The longest end that may still become the mark stays.
-        let whole = self.held.char_indices().map(|(at, _)| at).find(|&at| CLOSE.starts_with(&self.held[at..]));
+        if std::mem::replace(&mut self.thought, true) {
+            add(parts, Part::Thought("\n".into()));
+        }
+        self.state = State::Channel;
+    }
+
+    /// Takes a character of a thought; true if it completes a mark that ends it.
+    fn until(&mut self, character: char, marks: &[&str], parts: &mut Vec<Part>) -> bool {
+        self.held.push(character);
+        if marks.contains(&self.held.as_str()) {
+            self.held.clear();
+            return true;
+        }
+        // The longest end that may still become a mark stays.
+        let may = |at: &usize| marks.iter().any(|mark| mark.starts_with(&self.held[*at..]));
+        let whole = self.held.char_indices().map(|(at, _)| at).find(may);
         let rest = self.held.split_off(whole.unwrap_or(self.held.len()));
         let done = std::mem::replace(&mut self.held, rest);
         add(parts, Part::Thought(done));
+        false
     }
+}
+
+/// Whether an answer is written in Harmony's channels.
+pub(crate) fn has_channels(answer: &str) -> bool {
+    answer.trim_start().starts_with(CHANNEL)
 }
 
 fn add(parts: &mut Vec<Part>, part: Part) {
@@ -145,6 +197,25 @@ mod tests {
             assert_eq!(speech, "So <think> it is.</think>");
             assert_eq!(parts.iter().filter(|part| **part == Part::Over).count(), 1);
         }
+    }
+
+    #[test]
+    fn channels_before_the_final_one_are_thoughts_however_the_stream_is_cut() {
+        let whole = "<|channel|>analysis<|message|>They < ask.<|end|><|start|>assistant<|channel|>commentary \
+                     to=x<|message|>{}<|start|>assistant<|channel|>final<|message|>\nYes <|channel|>.";
+        let expected = [Part::Thought("They < ask.\n{}".into()), Part::Over, Part::Speech("Yes <|channel|>.".into())];
+        for cut in 0..=whole.len() {
+            let mut thoughts = Thoughts::new(false);
+            let mut parts: Vec<Part> = Vec::new();
+            let came = [thoughts.push(&whole[..cut]), thoughts.push(&whole[cut..]), thoughts.finish()].concat();
+            came.into_iter().for_each(|part| add(&mut parts, part));
+            assert_eq!(parts, expected, "{cut}");
+        }
+        assert!(has_channels(whole) && !has_channels("<think>"));
+        assert_eq!(parted("<|channel|>final<|message|>Yes", false), (String::new(), "Yes".into()));
+        assert_eq!(parted("<|channel|>analysis<|message|>hm", false), ("hm".into(), String::new()));
+        assert_eq!(parted("<|channel|>analysis<|message|>hm<|end|><|start|>assis", false).0, "hm");
+        assert_eq!(parted("<|chan", false), (String::new(), "<|chan".into()));
     }
 
     #[test]

@@ -57,13 +57,13 @@ fn settings_are_set_and_shown() {
     let seen = converse(talk(), &typed, |talk| {
         let settings = talk.settings();
         assert_eq!((settings.sampling.temperature, settings.sampling.top_p, settings.seed), (0.25, 0.95, 7));
-        assert_eq!((settings.system.as_deref(), settings.format), (Some("Be\nbrief."), Format::Json));
+        assert_eq!((settings.system.as_deref(), &settings.format), (Some("Be\nbrief."), &Format::Json));
         assert_eq!(settings.think, None);
     });
     for words in [
         "top_p is 9",
         "no parameter is named tempo",
-        "/set format json; /set noformat",
+        "a form is json, a JSON schema",
         "no choice about thinking",
         "did you mean verbose?",
         "/set parameter NAME VALUE",

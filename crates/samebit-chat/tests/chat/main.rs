@@ -3,4 +3,5 @@
 mod commands;
 mod conversation;
 mod files;
+mod others;
 mod support;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use samebit_chat::{Answered, Heard, Input, Looks, Model, Options, Repl, Settings, Talk, Typed, View};
+use samebit_chat::{Answered, Heard, Input, Looks, Model, Options, Repl, Settings, Shelf, Talk, Typed, View};
 use samebit_engine::sampler::SamplerConfig;
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
@@ -32,10 +32,12 @@ pub(crate) fn model_with(options: &EngineOptions, template: Option<&str>) -> Arc
     let engine = Engine::load(gguf, options).expect("a model");
     Arc::new(Model {
         engine,
+        draft: None,
         tokenizer: Arc::new(tokenizer),
         template,
         name: "tiny".into(),
         path: "tiny.gguf".into(),
+        license: None,
         facts: Vec::new(),
         digest: "0".repeat(64),
         numerics: "v1".into(),
@@ -50,7 +52,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn talk() -> Talk {
-    Talk::new(model(&EngineOptions { context: 4096, ..EngineOptions::default() }), settings())
+    Talk::new(model(&EngineOptions { context: 4096, ..EngineOptions::default() }), settings()).expect("a conversation")
 }
 
 pub(crate) fn ask(talk: &mut Talk, text: &str) -> Answered {
@@ -83,6 +85,11 @@ impl Write for Screen {
     }
 }
 
+/// Nothing is kept, and nobody presses Ctrl-C.
+pub(crate) fn quiet() -> Options {
+    Options { verbose: false, session: None, transcript: None, first: None, single: false, interrupted: || false }
+}
+
 /// What came of a conversation.
 pub(crate) struct Seen {
     /// All that was written.
@@ -100,16 +107,29 @@ pub(crate) fn converse(talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) ->
 
 /// The same, kept in a file.
 pub(crate) fn converse_in(file: Option<PathBuf>, talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) -> Seen {
+    converse_with(None, Options { session: file, ..quiet() }, talk, typed, check)
+}
+
+/// The same, with all that there may be.
+pub(crate) fn converse_with(
+    shelf: Option<Box<dyn Shelf>>,
+    options: Options,
+    talk: Talk,
+    typed: &[&str],
+    check: impl FnOnce(&Talk),
+) -> Seen {
     let (screen, begun) = (Screen::default(), Arc::new(Mutex::new(Vec::new())));
     let typed: VecDeque<Typed> = typed
         .iter()
         .map(|text| if *text == "^C" { Typed::Interrupt } else { Typed::Text((*text).to_owned()) })
         .collect();
     let many = typed.len();
-    let looks = Looks { terminal: true, styled: false, wordwrap: false, size: || Some((80, 24)) };
+    let looks = Looks { terminal: true, styled: false, wordwrap: false, thoughts: true, size: || Some((80, 24)) };
     let view = View::new(Box::new(screen.clone()), looks);
-    let options = Options { verbose: false, session: file, interrupted: || false };
     let mut repl = Repl::new(talk, view, Box::new(Script(typed, Arc::clone(&begun))), options);
+    if let Some(shelf) = shelf {
+        repl = repl.with_shelf(shelf);
+    }
     repl.run().expect("an end");
     check(repl.talk());
     drop(repl);

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 /// One-dash spellings and what they mean.
-const SHORT: [(&str, &str); 9] = [
+const SHORT: [(&str, &str); 12] = [
     ("-ub", "--ubatch-size"),
     ("-pg", "--pg"),
     ("-md", "--model-draft"),
@@ -14,10 +14,13 @@ const SHORT: [(&str, &str); 9] = [
     ("-sysf", "--system-prompt-file"),
     ("-cnv", "--chat"),
     ("-no-cnv", "--raw"),
+    ("-st", "--single-turn"),
+    ("-jf", "--json-schema-file"),
+    ("-j", "--json-schema"),
 ];
 
 /// Flags whose value may be any text, even one that looks like a flag.
-const TAKE_TEXT: [&str; 4] = ["-p", "--prompt", "-sys", "--system-prompt"];
+const TAKE_TEXT: [&str; 7] = ["-p", "--prompt", "-sys", "--system-prompt", "-r", "--stop", "--reverse-prompt"];
 
 /// The command line with the one-dash spellings replaced. Nothing after `--` changes.
 pub(crate) fn normalise(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

@@ -7,14 +7,18 @@ const HELP: &str = "\
 Examples:
   samebit check-engine --url http://127.0.0.1:8080
   samebit check-engine --url http://127.0.0.1:8080 -n 64 --repeats 5 --concurrency 8 --json
-  samebit check-engine -- llama-completion -m model.gguf -no-cnv --temp 0 -n {n} -t {threads} -p {prompt}
+  samebit check-engine -- llama-completion -m model.gguf -no-cnv --temp 0 \\
+                          -n {n} -t {threads} -p {prompt}
   samebit check-engine -- ./my-engine --prompt {prompt}
 
-In a COMMAND, {prompt}, {n} and {threads} stand for the prompt, the number of tokens and the number of threads; what it prints on
-standard output is its answer. At a URL the OpenAI API is spoken (/v1/completions, or /v1/chat/completions with --chat), with temperature 0 and seed 0.
+In a COMMAND, {prompt}, {n} and {threads} stand for the prompt, the number of tokens and the number
+of threads; what it prints on standard output is its answer. At a URL the OpenAI API is spoken
+(/v1/completions, or /v1/chat/completions with --chat), with temperature 0 and seed 0.
 
-What is tried: the same prompt again (promise R); with other numbers of threads (T, commands alone); while other requests run (B);
-with its prompt cut by a longer one before it, and with the cache of prompts on and off (K, servers alone); in another order (R).
+What is tried: the same prompt again (promise R); with other numbers of threads (T, commands
+alone); while other requests run (B); with its prompt cut by a longer one before it, and with the
+cache of prompts on and off (K, servers alone); in another order (R).
+
 Exit codes: 0 no promise was seen to be broken; 1 one was; 2 usage; 3 the engine cannot be asked.";
 
 /// Asks any engine the same things in several ways, and says which promise of determinism it breaks

@@ -4,8 +4,8 @@ use clap::Args;
 
 const CONFIG_HELP: &str = "\
 Examples:
-  samebit config                                 the file, and what it and the environment set
-  samebit config run                             every setting of `run`, and where its value comes from
+  samebit config                              the file, and what it and the environment set
+  samebit config run                          every setting of `run`, and where its value comes from
   samebit --config other.toml config run --json
 
 The file is --config's, or SAMEBIT_CONFIG's (empty: none), or samebit/config.toml in

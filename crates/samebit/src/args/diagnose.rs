@@ -9,16 +9,21 @@ const HELP: &str = "\
 Examples:
   samebit diagnose --trace theirs.safetensors -m model.gguf
   samebit diagnose --trace eval-callback.txt -m model.gguf --tokens 504,3575
-  samebit diagnose --trace theirs.json -m model.gguf               {prompt_tokens, tokens, logits}: generated tokens and logits only
+  samebit diagnose --trace theirs.json -m model.gguf
+                                   {prompt_tokens, tokens, logits}: generated tokens and logits only
   samebit diagnose --trace theirs.safetensors -m model.gguf -p 'The capital of France is'
-                                                                   also: were these the right tokens?
-  samebit diagnose --list -m model.gguf                            the bugs that are known for this model
+                                   also: were these the right tokens?
+  samebit diagnose --list -m model.gguf
+                                   the bugs that are known for this model
 
-Runs our forward pass with each known bug on purpose, and says which one explains what the other engine computed: the finding, the
-evidence (its distance from the right pass without the bug and with it), what was ruled out, and where to read how it should be.
-Tensors are judged from the other engine's own inputs where it gives them, so that the first operation that departs is the one named.
+Runs our forward pass with each known bug on purpose, and says which one explains what the other
+engine computed: the finding, the evidence (its distance from the right pass without the bug and
+with it), what was ruled out, and where to read how it should be. Tensors are judged from the other
+engine's own inputs where it gives them, so that the first operation that departs is the one named.
 docs/traces.md says how any engine writes a trace, docs/porting.md how to work with them.
-Exit codes: 0 no bug: the difference is precision; 1 a bug, or a departure that nothing known explains; 2 usage; 3 bad input.";
+
+Exit codes: 0 no bug: the difference is precision; 1 a bug, or a departure that nothing known
+explains; 2 usage; 3 bad input.";
 
 /// Finds the bug that explains another engine's trace
 #[derive(Debug, Args)]

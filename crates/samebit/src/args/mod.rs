@@ -24,7 +24,7 @@ mod trace;
 pub(crate) use argv::{config_file, normalise};
 pub(crate) use bench::{BenchArgs, Format};
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use chat::ChatCommandArgs;
+pub(crate) use chat::{ChatCommandArgs, Colour, FormArgs};
 pub(crate) use check_engine::CheckEngineArgs;
 pub(crate) use config::ConfigArgs;
 pub(crate) use diagnose::DiagnoseArgs;
@@ -32,7 +32,7 @@ pub(crate) use doctor::DoctorArgs;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use library::{ListArgs, PullArgs, RmArgs};
 pub(crate) use model::{ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs};
-pub(crate) use prompt::{ChatArgs, PromptArgs};
+pub(crate) use prompt::{ChatArgs, PromptArgs, TemplateArgs};
 pub(crate) use sampling::SamplingArgs;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use serve::{BatchArgs, BoundArgs, ListenArgs, ServeArgs};
@@ -59,13 +59,13 @@ Examples:
   samebit serve -m model.gguf
 
 Exit codes: 0 done; 1 the answer is no; 2 usage; 3 bad input; 130 after Ctrl-C.
-A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say otherwise.
-What --help marks [env: SAMEBIT_…] can be given in the environment, such as SAMEBIT_MODEL or
-SAMEBIT_TOP_K, or in a file: `samebit config --help`.";
+A model run twice with the same prompt and seed gives the same bits: the seed is 0 unless you say
+otherwise. What --help marks [env: SAMEBIT_…] can be given in the environment, such as
+SAMEBIT_MODEL or SAMEBIT_TOP_K, or in a file: `samebit config --help`.";
 
 /// Runs GGUF language models, and gives the same bits for the same model, prompt and seed, on any machine.
 #[derive(Debug, Parser)]
-#[command(args_override_self = true, name = "samebit", version, after_help = TOP_HELP, max_term_width = 110, arg_required_else_help = true)]
+#[command(args_override_self = true, name = "samebit", version, after_help = TOP_HELP, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -119,20 +119,22 @@ pub(crate) enum Command {
 
 const RUN_HELP: &str = "\
 Examples:
-  samebit run -m model.gguf -p 'Once upon a time' -n 64        continue a text
+  samebit run -m model.gguf -p 'Once upon a time' -n 64       continue a text
   samebit run -m model.gguf -sys 'Be brief.' -p 'Why is the sky blue?'
-                                                               ask: the chat template is applied
-  samebit run -m model.gguf --chat -p 'Hello!'                 the same without a system message
-  samebit run -m model.gguf -f - < prompt.txt                  the prompt from standard input, byte for byte
-  samebit run -m model.gguf --tokens 1,2,3 -n 8 --temp 0       the prompt as token ids
-  samebit run -m model.gguf -p hi --json | jq .logits_digest   what the promises are tested with
-  samebit run -m model.gguf -f code.txt --spec                 guess ahead where the text repeats itself: same answer, sooner
+                                                              ask: the chat template is applied
+  samebit run -m model.gguf --chat -p 'Hello!'                the same without a system message
+  samebit run -m model.gguf -f - < prompt.txt                 from standard input, byte for byte
+  samebit run -m model.gguf --tokens 1,2,3 -n 8 --temp 0      the prompt as token ids
+  samebit run -m model.gguf -p hi --json | jq .logits_digest  what the promises are tested with
+  samebit run -m model.gguf -f code.txt --spec                guess ahead: the same answer, sooner
+                                                              where the text repeats itself
 
-Without --chat or -sys the prompt is continued as it is; with one of them the model's chat template is applied.
---json prints one object: model (path, digest), numerics, prompt_tokens, tokens, text, finish_reason
-(\"stop\", \"length\" or \"cancelled\"), logits_digest, timings; with --spec also speculation (passes, drafted, accepted).
-The digest of the model is BLAKE3 over its file, or its files in order.
-Ctrl-C ends cleanly: what was generated has been printed (with --json: is printed, as \"cancelled\"), and the exit code is 130.";
+Without --chat or -sys the prompt is continued as it is; with one of them the model's chat template
+is applied. --json prints one object: model (path, digest), numerics, prompt_tokens, tokens, text,
+finish_reason (\"stop\", \"length\" or \"cancelled\"), logits_digest, timings; with --spec also
+speculation (passes, drafted, accepted). The digest of the model is BLAKE3 over its file, or its
+files in order. Ctrl-C ends cleanly: what was generated has been printed (with --json: is printed,
+as \"cancelled\"), and the exit code is 130.";
 
 /// Runs a prompt through a model and prints the answer as it comes
 #[derive(Debug, Args)]
@@ -180,7 +182,8 @@ Examples:
   samebit logits -m model.gguf --tokens 1,2,3 --position 0 --top 5 --json
 
 The row at position i follows the prompt's tokens 0 to i: it scores the token at i + 1.
---json prints {prompt_tokens, position, top: [{id, piece, logit, bits, logprob}]}; bits are the logit's f32 in hexadecimal.";
+--json prints {prompt_tokens, position, top: [{id, piece, logit, bits, logprob}]}; bits are the
+logit's f32 in hexadecimal.";
 
 /// Shows the highest logits at a position of a prompt, bit for bit
 #[derive(Debug, Args)]
@@ -301,10 +304,11 @@ Examples:
   samebit synth tinyllama-1.1b --type Q4_K_M -o speed.gguf
   samebit synth tiny-qwen3-256 --type Q6_K --pure --seed 7 -o test.gguf
 
-The same shape, type and seed give the same bytes on every machine. The weights are noise: such a model is for tests and
-measurements, and what it writes means nothing. Types are llama-quantize's: Q4_K_M and its like are mixes, and even Q4_0 stores
-the output matrix as Q6_K; --pure stores every matrix in the one type. Rows that a type's blocks do not divide take the type
-that llama-quantize would fall back to.";
+The same shape, type and seed give the same bytes on every machine. The weights are noise: such a
+model is for tests and measurements, and what it writes means nothing. Types are llama-quantize's:
+Q4_K_M and its like are mixes, and even Q4_0 stores the output matrix as Q6_K; --pure stores every
+matrix in the one type. Rows that a type's blocks do not divide take the type that llama-quantize
+would fall back to.";
 
 /// Writes a model of random weights: a named shape, a type, the same bytes everywhere
 #[derive(Debug, Args)]
@@ -352,6 +356,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// At 100 columns no line is broken by the terminal, and none in a place that was not chosen.
+    #[test]
+    fn help_fits_into_100_columns_and_has_examples() {
+        for mut command in Cli::command().get_subcommands().cloned() {
+            let name = command.get_name().to_owned();
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(text.contains("Examples:"), "{name}");
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{name}: {line}");
+            }
+            command = command.term_width(100);
+            for help in [command.render_help(), command.render_long_help()] {
+                for line in help.to_string().lines() {
+                    assert!(line.chars().count() <= 100, "{name}: {line}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn positions() {
         assert_eq!(position("last"), Ok(Position::Last));
@@ -391,6 +414,12 @@ mod tests {
             "session",
             "replay",
             "format",
+            "single_turn",
+            "stop",
+            "json_schema",
+            "json_schema_file",
+            "grammar",
+            "grammar_file",
         ];
         for command in Cli::command().get_subcommands() {
             for arg in command.get_arguments().filter(|a| a.get_long().is_some()) {

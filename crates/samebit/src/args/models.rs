@@ -9,7 +9,8 @@ impl Command {
         match self {
             Self::Run(args) => vec![&mut args.model.path],
             #[cfg(not(target_family = "wasm"))]
-            Self::Chat(args) => args.model.iter_mut().collect(),
+            // Its model may be fetched first.
+            Self::Chat(args) => args.model_draft.iter_mut().collect(),
             #[cfg(not(target_family = "wasm"))]
             Self::Serve(args) => {
                 [Some(&mut args.model.path), args.batch.model_draft.as_mut()].into_iter().flatten().collect()

@@ -62,8 +62,16 @@ pub(crate) struct ChatArgs {
     #[arg(long, visible_alias = "no-template", env = "SAMEBIT_RAW", value_parser = FalseyValueParser::new(),
           conflicts_with_all = ["system_prompt", "system_prompt_file"])]
     pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+}
+
+/// What makes a prompt of messages: the same for every command that can chat.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Chat")]
+pub(crate) struct TemplateArgs {
     /// Chat template instead of the model's: a built-in one (chatml, llama3, gemma, mistral-v7, …), another of the model's, or a file
-    #[arg(long, value_name = "NAME|FILE", env = "SAMEBIT_CHAT_TEMPLATE")]
+    #[arg(long, alias = "chat-template-file", value_name = "NAME|FILE", env = "SAMEBIT_CHAT_TEMPLATE")]
     pub(crate) chat_template: Option<String>,
     /// The day that a template's clock shows; without one the clock is not there: today's date would change the prompt
     #[arg(long, value_name = "YYYY-MM-DD", env = "SAMEBIT_DATE", value_parser = date)]
@@ -71,7 +79,7 @@ pub(crate) struct ChatArgs {
 }
 
 /// A day of the calendar.
-pub(super) fn date(text: &str) -> Result<CivilTime, String> {
+fn date(text: &str) -> Result<CivilTime, String> {
     let mut parts = text.split('-').map(str::parse::<u16>);
     let day = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(Ok(year)), Some(Ok(month)), Some(Ok(day)), None) => u8::try_from(month)
@@ -86,7 +94,7 @@ pub(super) fn date(text: &str) -> Result<CivilTime, String> {
 impl ChatArgs {
     /// Whether the prompt is a user's message rather than a text to be continued.
     pub(crate) fn wanted(&self) -> bool {
-        let asked = self.chat || self.chat_template.is_some();
+        let asked = self.chat || self.template.chat_template.is_some();
         !self.raw && (asked || self.system_prompt.is_some() || self.system_prompt_file.is_some())
     }
 }

@@ -1,24 +1,23 @@
 //! How to serve. Names are llama-server's where it has one.
 
 use super::model::at_least_one;
-use super::prompt::date;
-use super::{ComputeArgs, ModelArgs, PinArgs, SamplingArgs, drafted};
+use super::{ComputeArgs, ModelArgs, PinArgs, SamplingArgs, TemplateArgs, drafted};
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use samebit_text::template::CivilTime;
 use std::path::PathBuf;
 
 const SERVE_HELP: &str = "\
 Examples:
-  samebit serve -m model.gguf                                  on http://127.0.0.1:8080, a chat page included
-  samebit serve -m model.gguf --port 9000 -c 8192 -np 32       32 answers at once, 8192 positions each
+  samebit serve -m model.gguf                             on http://127.0.0.1:8080, with a chat page
+  samebit serve -m model.gguf --port 9000 -c 8192 -np 32  32 answers at once, 8192 positions each
   samebit serve -m model.gguf --host 0.0.0.0 --api-key-file keys.txt
-                                                               for others, who must bear one of these keys
+                                                          for others, who must bear one of the keys
   curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
        -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}], \"seed\": 7, \"samebit\": true}'
 
-The same request gives the same bits, whoever else is served: `samebit: true` shows the digest that proves it.
-Ctrl-C or SIGTERM finishes the running answers first; the second time ends at once. docs/serving.md tells all of it.";
+The same request gives the same bits, whoever else is served: `samebit: true` shows the digest that
+proves it. Ctrl-C or SIGTERM finishes the running answers first; the second time ends at once.
+docs/serving.md tells all of it.";
 
 /// Serves a model over HTTP: OpenAI's interface, and llama.cpp's
 #[derive(Debug, Args)]
@@ -35,12 +34,8 @@ pub(crate) struct ServeArgs {
     /// The model's name for clients; its file's name unless given
     #[arg(short, long, value_name = "NAME", env = "SAMEBIT_ALIAS")]
     pub(crate) alias: Option<String>,
-    /// Chat template instead of the model's: a built-in one (chatml, llama3, gemma, mistral-v7, …), another of the model's, or a file
-    #[arg(long, value_name = "NAME|FILE", env = "SAMEBIT_CHAT_TEMPLATE")]
-    pub(crate) chat_template: Option<String>,
-    /// The day that a template's clock shows; without one the clock is not there: today's date would change the prompt
-    #[arg(long, value_name = "YYYY-MM-DD", env = "SAMEBIT_DATE", value_parser = date)]
-    pub(crate) date: Option<CivilTime>,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
     /// Tokens to generate at most where a request does not say; -1: until the model ends its answer or the context is full
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
           allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]

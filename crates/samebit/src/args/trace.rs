@@ -9,12 +9,13 @@ const TRACE_HELP: &str = "\
 Examples:
   samebit trace -m model.gguf -p 'The capital of France is' -o ours.safetensors
   samebit trace -m model.gguf -p 'The capital of France is' -n 8 --summary -o ours.safetensors
-  samebit trace -m model.gguf -p 'Hello' --layers 0-2 --only Qcur,Qcur_rope,kqv_out -o ours.safetensors
+  samebit trace -m model.gguf -p 'Hello' --layers 0-2 --only Qcur,Qcur_rope -o ours.safetensors
   samebit trace -m model.gguf -p 'Hello' --tables --cache --weights -o all.safetensors
 
-The file is safetensors: tensors named as llama.cpp names them (attn_norm-0, Qcur-0, Qcur_rope-0, kq-0, kq_soft_max-0, kqv_out-0,
-ffn_inp-0, l_out-0, result_norm, result_output, …), one row per position, and metadata: engine, model, numerics, tokens,
-positions. Logits are kept of the prompt's last token and of each that is generated.";
+The file is safetensors: tensors named as llama.cpp names them (attn_norm-0, Qcur-0, Qcur_rope-0,
+kq-0, kq_soft_max-0, kqv_out-0, ffn_inp-0, l_out-0, result_norm, result_output, …), one row per
+position, and metadata: engine, model, numerics, tokens, positions. Logits are kept of the prompt's
+last token and of each that is generated.";
 
 /// Runs a prompt and writes every tensor on the way to a file
 #[derive(Debug, Args)]
@@ -64,15 +65,21 @@ pub(crate) struct TraceArgs {
 
 const COMPARE_HELP: &str = "\
 Examples:
-  samebit compare theirs.safetensors -m model.gguf             ours is run on the spot; each of their operations is judged
-  samebit compare ours.safetensors theirs.txt -m model.gguf    theirs is llama-eval-callback's output
-  samebit compare run1.safetensors run2.safetensors            two runs of one engine: the first tensor whose bits differ
+  samebit compare theirs.safetensors -m model.gguf
+                                  ours is run on the spot; each of their operations is judged
+  samebit compare ours.safetensors theirs.txt -m model.gguf
+                                  theirs is llama-eval-callback's output
+  samebit compare run1.safetensors run2.safetensors
+                                  two runs of one engine: the first tensor whose bits differ
   samebit compare theirs/ -m model.gguf --names map.json --html report.html
-  samebit compare ours.json theirs.json                        records of `run --json`: tokens alone
+  samebit compare ours.json theirs.json
+                                  records of `run --json`: tokens alone
 
-A trace is a safetensors file, a folder of .npy files, llama-eval-callback's text, a list of tokens, a record in JSON.
-With -m every operation of theirs is done again from their own inputs, in binary64, binary32, with 16-bit and 8-bit activations, in
-binary16 and bfloat16: what it adds is told from what it inherits, and what no precision explains departs.
+A trace is a safetensors file, a folder of .npy files, llama-eval-callback's text, a list of
+tokens, a record in JSON. With -m every operation of theirs is done again from their own inputs, in
+binary64, binary32, with 16-bit and 8-bit activations, in binary16 and bfloat16: what it adds is
+told from what it inherits, and what no precision explains departs.
+
 Exit codes: 0 the same, or explained; 1 something departs; 2 usage; 3 bad input.";
 
 /// Finds the first operation in which two traces part

@@ -1,14 +1,17 @@
 //! `samebit chat`: a conversation in the terminal, one answer in a pipe, or a session computed again.
 
-use crate::args::{ChatCommandArgs, ModelArgs, Verbosity};
+use crate::args::{ChatCommandArgs, Colour, FormArgs, ModelArgs, Verbosity};
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
 use crate::{engine, interrupt, library, model, output, prompt};
-use samebit_chat::{ChatError, Editor, Format, Input, Lines, Looks, Model, Options, Repl, Settings, Talk, View};
-use samebit_engine::EngineOptions;
+use samebit_chat::{
+    ChatError, Editor, Format, Hush, Input, Lines, Looks, Meanwhile, Model, Options, Repl, Settings, Shelf, Talk, View,
+};
+use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::{Gguf, report};
 use samebit_hub::{KNOWN, Name};
 use samebit_model::KvType;
+use samebit_text::Tokenizer;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,37 +21,64 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
     let settings = settings(args)?;
     // What is wrong with the input should not wait for the model.
     let message = message(args)?;
-    let options = engine::options(&args.compute)?;
-    let from = ModelArgs { path: args.model.clone().map_or_else(|| a_small_one(verbosity), Ok)? };
-    let model = Arc::new(load(args, &from, &options, verbosity)?);
+    let from = ModelArgs { path: find(args.model.as_ref(), verbosity)? };
+    // What is typed while the model is loaded waits for the prompt.
+    let hush = if message.is_none() && args.kept.replay.is_none() { hush(args) } else { None };
+    let shelf = Shelves::new(args, verbosity)?;
+    let model = Arc::new(shelf.load(&from)?);
+    if settings.think.is_some() && !model.may_think() {
+        return Err(Failure::Usage("--think: this model's template has no choice about thinking".into()));
+    }
+    if settings.effort.is_some() && !model.has_effort() {
+        return Err(Failure::Usage("--think: this model's template does not know how hard to think".into()));
+    }
     let vocabulary = model.tokenizer.vocab_size();
     let config = settings.config(settings.seed, 0);
     config.validate(vocabulary).map_err(|error| Failure::Usage(error.to_string()))?;
     interrupt::be_patient();
-    if let Some(path) = &args.replay {
+    if let Some(path) = &args.kept.replay {
         return replay(path, &model, verbosity);
     }
-    let mut talk = Talk::new(model, settings);
-    if let Some(path) = args.session.as_ref().filter(|path| path.exists()) {
+    let mut talk = Talk::new(model, settings.clone()).map_err(failure)?;
+    talk.set(settings).map_err(|error| Failure::Usage(error.to_string()))?;
+    if let Some(path) = args.kept.session.as_ref().filter(|path| path.exists()) {
         let (session, settings) = samebit_chat::load(path, talk.model()).map_err(failure)?;
         output::note(verbosity.quiet, &format!("{}: goes on after turn {}", path.display(), session.at()));
         talk.resume(session, settings);
     }
-    let options = Options { verbose: verbosity.verbose, session: args.session.clone(), interrupted: interrupt::take };
+    let options = Options {
+        verbose: verbosity.verbose,
+        session: args.kept.session.clone(),
+        transcript: args.kept.output.clone(),
+        first: args.prompt.clone(),
+        single: args.single_turn,
+        interrupted: interrupt::take,
+    };
+    drop(hush);
     match message {
-        Some(message) => once(talk, &message, options, verbosity),
-        None => converse(talk, args, options, verbosity),
+        Some(message) => once(talk, &message, args, options, verbosity),
+        None => converse(talk, args, shelf, options, verbosity),
     }
+}
+
+/// Whether there is no more than lines to talk with.
+fn is_plain(args: &ChatCommandArgs) -> bool {
+    args.looks.simple_io || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+fn hush(args: &ChatCommandArgs) -> Option<Hush> {
+    if is_plain(args) { None } else { Hush::begin(Meanwhile::Waits) }
 }
 
 /// The one message of standard input and the words, as `ollama run` takes them; none where a person sits there.
 fn message(args: &ChatCommandArgs) -> Result<Option<String>, Failure> {
-    let words = args.message.join(" ");
-    if args.replay.is_some() {
+    let words = args.prompt.clone().unwrap_or_else(|| args.message.join(" "));
+    if args.kept.replay.is_some() {
         return Ok(None);
     }
     if std::io::stdin().is_terminal() {
-        return Ok(Some(words).filter(|_| !args.message.is_empty()));
+        let once = !args.message.is_empty() || (args.prompt.is_some() && args.single_turn);
+        return Ok(Some(words).filter(|_| once));
     }
     let bytes = prompt::read(Path::new("-"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -71,80 +101,193 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
         }
         (None, None) => None,
     };
-    Ok(Settings {
+    let (think, effort) = match args.thinking.think.as_deref() {
+        None => (None, None),
+        Some("true" | "on") => (Some(true), None),
+        Some("false" | "off") => (Some(false), None),
+        Some("") => return Err(Failure::Usage("--think: true, false, or how hard, such as low".into())),
+        Some(level) => (None, Some(level.to_owned())),
+    };
+    let mut settings = Settings {
         system,
         predict: usize::try_from(args.predict).ok(),
-        think: args.think,
-        format: if args.format.is_some() { Format::Json } else { Format::Text },
-        date: args.date.map(|day| format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)),
+        think,
+        effort,
+        think_budget: args.thinking.think_budget,
+        format: form(&args.form)?,
+        variables: variables(args.chat_template_kwargs.as_deref())?,
+        date: args.template.date.map(|day| format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)),
         ..Settings::new(&args.sampling.config())
-    })
+    };
+    if args.stop.iter().any(String::is_empty) {
+        return Err(Failure::Usage("--stop: no text would end every answer".into()));
+    }
+    for stop in &args.stop {
+        // As JSON, so that it is taken as it is.
+        let text = serde_json::Value::from(stop.as_str()).to_string();
+        settings.set("stop", &text).map_err(|error| Failure::Usage(format!("--{error}")))?;
+    }
+    Ok(settings)
+}
+
+/// The form of the answers: one flag at most says it.
+fn form(args: &FormArgs) -> Result<Format, Failure> {
+    let named =
+        |flag: &str, form: Result<Format, String>| form.map_err(|error| Failure::Usage(format!("{flag}: {error}")));
+    match args {
+        FormArgs { format: Some(said), .. } => named("--format", Format::parse(said)),
+        FormArgs { json_schema: Some(schema), .. } => named("--json-schema", Format::schema(schema)),
+        FormArgs { json_schema_file: Some(path), .. } => named("--json-schema-file", Format::read(path)),
+        FormArgs { grammar: Some(grammar), .. } => named("--grammar", Format::grammar(grammar)),
+        FormArgs { grammar_file: Some(path), .. } => named("--grammar-file", Format::grammar_file(path)),
+        _ => Ok(Format::Text),
+    }
+}
+
+fn variables(json: Option<&str>) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    serde_json::from_str(json.unwrap_or("{}"))
+        .map_err(|error| Failure::Usage(format!("--chat-template-kwargs: no JSON object: {error}")))
 }
 
 /// What is talked with where nobody has said: asked for before it is fetched.
 const DEFAULT: &str = "smollm2";
 
-/// The default model; a person is asked before it is fetched, a script is told.
-fn a_small_one(verbosity: Verbosity) -> Result<PathBuf, Failure> {
-    let name = Name::require(DEFAULT).map_err(library::failure)?;
+/// The model that is named, or the default; a person is asked before it is fetched, a script is told.
+fn find(named: Option<&PathBuf>, verbosity: Verbosity) -> Result<PathBuf, Failure> {
+    let text = match named {
+        Some(path) if path.exists() => return Ok(path.clone()),
+        Some(path) => path.to_str(),
+        None => Some(DEFAULT),
+    };
+    let name = text.map(Name::parse).transpose().map_err(library::failure)?.flatten();
+    let (Some(name), Some(text)) = (name, text) else { return Ok(named.cloned().unwrap_or_default()) };
     let library = library::open(verbosity.quiet)?;
     if let Some(path) = library.find(&name).map_err(library::failure)? {
-        output::note(verbosity.quiet, &format!("no model is named: {DEFAULT}"));
+        if named.is_none() {
+            output::note(verbosity.quiet, &format!("no model is named: {DEFAULT}"));
+        }
         return Ok(path);
     }
-    let none =
-        || Failure::Usage(format!("no model is named: give one with -m, or fetch one with `samebit pull {DEFAULT}`"));
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(none());
-    }
-    let known = KNOWN.iter().find(|known| known.name == DEFAULT).ok_or_else(none)?;
-    let question = format!("no model is named. Fetch {}, {} MB? [Y/n] ", known.about, known.bytes / 1_000_000);
-    let mut terminal = std::io::stderr();
-    // Who cannot be asked has not agreed.
-    let asked = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
-    let mut answer = String::new();
-    let heard = asked.and_then(|()| std::io::stdin().read_line(&mut answer));
-    if !heard.is_ok_and(|bytes| bytes > 0) || answer.trim().to_lowercase().starts_with('n') {
-        return Err(none());
+    let lacking = match named {
+        None => "no model is named".to_owned(),
+        Some(_) => format!("{name} is not here yet"),
+    };
+    let known = KNOWN.iter().find(|known| known.name == text);
+    let size = known.map_or(name.to_string(), |known| format!("{}, {} MB", known.about, known.bytes / 1_000_000));
+    if !agreed(&format!("{lacking}. Fetch {size}? [Y/n] ")) {
+        return Err(match named {
+            None => Failure::Usage(format!("{lacking}: give one with -m, or fetch one with `samebit pull {DEFAULT}`")),
+            Some(_) => Failure::Input(format!("{lacking}: `samebit pull {text}` fetches it")),
+        });
     }
     super::library::fetch(&library, &name, verbosity).map(|pulled| pulled.path)
 }
 
-fn load(
-    args: &ChatCommandArgs,
-    from: &ModelArgs,
-    options: &EngineOptions,
-    verbosity: Verbosity,
-) -> Result<Model, Failure> {
-    let gguf = model::open(from)?;
-    let tokenizer = model::tokenizer(from, &gguf)?;
-    let template = prompt::template(args.chat_template.as_deref(), from, &gguf, &tokenizer)?;
-    if args.think.is_some() && !template.source().contains("enable_thinking") {
-        return Err(Failure::Usage("--think: this model's template has no choice about thinking".into()));
+/// Whether a person says yes. Who cannot be asked has not agreed.
+fn agreed(question: &str) -> bool {
+    let mut terminal = std::io::stderr();
+    if !std::io::stdin().is_terminal() || !terminal.is_terminal() {
+        return false;
     }
-    let facts = facts(&gguf);
-    let digest = model::digest(&gguf, verbosity)?;
-    let cpus = engine::cpus(args.place.pin, options.threads, verbosity.quiet)?;
-    let engine = engine::load(gguf, &tokenizer, from, options, verbosity.quiet)?;
-    engine::pin(&engine, cpus.as_ref())?;
-    // Before the first message: while it is typed nothing could be done.
-    engine::prepare(&engine, verbosity.quiet);
-    let kv = match options.kv {
-        KvType::F16 => "f16",
-        KvType::F32 => "f32",
-        KvType::Q8_0 => "q8_0",
-    };
-    Ok(Model {
-        engine,
-        tokenizer: Arc::new(tokenizer),
-        template,
-        name: name(&from.path),
-        path: from.path.display().to_string(),
-        facts,
-        digest,
-        numerics: args.compute.numerics.name().to_owned(),
-        kv: kv.to_owned(),
-    })
+    let asked = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
+    let mut answer = String::new();
+    let heard = asked.and_then(|()| std::io::stdin().read_line(&mut answer));
+    heard.is_ok_and(|bytes| bytes > 0) && !answer.trim().to_lowercase().starts_with('n')
+}
+
+/// Where models come from, and how they are run.
+struct Shelves<'a> {
+    args: &'a ChatCommandArgs,
+    options: EngineOptions,
+    /// Found out before any thread was bound.
+    cpus: Option<Vec<usize>>,
+    verbosity: Verbosity,
+}
+
+impl<'a> Shelves<'a> {
+    fn new(args: &'a ChatCommandArgs, verbosity: Verbosity) -> Result<Self, Failure> {
+        // A model that guesses is there to guess.
+        let speculation = if args.model_draft.is_some() && args.spec == 0 { GUESSED } else { args.spec };
+        let options = EngineOptions { speculation, ..engine::options(&args.compute)? };
+        let cpus = engine::cpus(args.place.pin, options.threads, verbosity.quiet)?;
+        Ok(Self { args, options, cpus, verbosity })
+    }
+
+    fn load(&self, from: &ModelArgs) -> Result<Model, Failure> {
+        let quiet = self.verbosity.quiet;
+        let gguf = model::open(from)?;
+        let tokenizer = model::tokenizer(from, &gguf)?;
+        let wanted = self.args.template.chat_template.as_deref();
+        let template = prompt::template(wanted, from, &gguf, &tokenizer)?;
+        let (facts, license) = (facts(&gguf), license(&gguf));
+        let digest = model::digest(&gguf, self.verbosity)?;
+        let engine = self.engine(gguf, &tokenizer, from)?;
+        engine::pin(&engine, self.cpus.as_ref())?;
+        let draft = self.args.model_draft.as_ref().map(|path| self.draft(path)).transpose()?;
+        // Before the first message: while it is typed nothing could be done.
+        engine::prepare(&engine, quiet);
+        let kv = match self.options.kv {
+            KvType::F16 => "f16",
+            KvType::F32 => "f32",
+            KvType::Q8_0 => "q8_0",
+        };
+        Ok(Model {
+            engine,
+            draft,
+            tokenizer: Arc::new(tokenizer),
+            template,
+            name: name(&from.path),
+            path: from.path.display().to_string(),
+            license,
+            facts,
+            digest,
+            numerics: self.args.compute.numerics.name().to_owned(),
+            kv: kv.to_owned(),
+        })
+    }
+
+    fn engine(&self, gguf: Gguf, tokenizer: &Tokenizer, from: &ModelArgs) -> Result<Engine, Failure> {
+        engine::load(gguf, tokenizer, from, &self.options, self.verbosity.quiet)
+    }
+
+    fn draft(&self, path: &Path) -> Result<Engine, Failure> {
+        let from = ModelArgs { path: path.to_owned() };
+        let gguf = model::open(&from)?;
+        let tokenizer = model::tokenizer(&from, &gguf)?;
+        let engine = self.engine(gguf, &tokenizer, &from)?;
+        engine::prepare(&engine, self.verbosity.quiet);
+        Ok(engine)
+    }
+}
+
+impl Shelf for Shelves<'_> {
+    fn names(&mut self) -> Result<Vec<(String, String)>, String> {
+        let library = library::open(true).map_err(|error| error.to_string())?;
+        let size = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
+        Ok(library.list().into_iter().map(|entry| (entry.name, size(entry.bytes))).collect())
+    }
+
+    fn load(&mut self, name: &str) -> Result<Model, String> {
+        let mut path = PathBuf::from(name);
+        model::locate(&mut path).map_err(|error| error.to_string())?;
+        // Ctrl-C while it loads is for it alone.
+        let loaded = Self::load(self, &ModelArgs { path });
+        if interrupt::take() {
+            return Err("stopped: the model stays as it was".into());
+        }
+        loaded.map_err(|error| error.to_string())
+    }
+}
+
+/// Tokens that a model of its own guesses where nobody says.
+const GUESSED: usize = 8;
+
+/// The licence that a file names, with where to read it; or its text.
+fn license(gguf: &Gguf) -> Option<String> {
+    let text = |key: &str| gguf.metadata().str(key).ok().flatten().map(str::to_owned);
+    let keys = ["general.license", "general.license.name", "general.license.link"];
+    let known: Vec<String> = keys.into_iter().filter_map(text).collect();
+    (!known.is_empty()).then(|| known.join("\n"))
 }
 
 /// What `/show info` says of the file.
@@ -167,8 +310,14 @@ fn name(path: &Path) -> String {
     name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned)
 }
 
-fn once(talk: Talk, message: &str, options: Options, verbosity: Verbosity) -> Result<(), Failure> {
-    let looks = looks(true);
+fn once(
+    talk: Talk,
+    message: &str,
+    args: &ChatCommandArgs,
+    options: Options,
+    verbosity: Verbosity,
+) -> Result<(), Failure> {
+    let looks = looks(args);
     // Only the answer is on stdout.
     let notes: Box<dyn Write> = if verbosity.quiet { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) };
     let view = View::new(Box::new(std::io::stdout()), looks).with_notes(notes);
@@ -179,15 +328,20 @@ fn once(talk: Talk, message: &str, options: Options, verbosity: Verbosity) -> Re
     }
 }
 
-fn converse(talk: Talk, args: &ChatCommandArgs, options: Options, verbosity: Verbosity) -> Result<(), Failure> {
-    let looks = looks(!args.no_wordwrap);
+fn converse(
+    talk: Talk,
+    args: &ChatCommandArgs,
+    shelf: Shelves<'_>,
+    options: Options,
+    verbosity: Verbosity,
+) -> Result<(), Failure> {
+    let looks = looks(args);
     let mut view = View::new(Box::new(std::io::stdout()), looks);
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let input: Box<dyn Input> = if dumb {
-        Box::new(Lines::new(std::io::stdin().lock()))
+    let input: Box<dyn Input> = if is_plain(args) {
+        Box::new(Lines::new(std::io::stdin().lock()).heeding(interrupt::take))
     } else {
-        let history = if args.no_history { None } else { history() };
-        let (editor, trouble) = Editor::new(history, looks.styled);
+        let history = if args.kept.no_history { None } else { history() };
+        let (editor, trouble) = Editor::new(history, looks.styled, interrupt::take);
         if let Some(trouble) = trouble {
             output::note(verbosity.quiet, &trouble);
         }
@@ -203,14 +357,20 @@ fn converse(talk: Talk, args: &ChatCommandArgs, options: Options, verbosity: Ver
         );
         view.note(&line).map_err(failure)?;
     }
-    Repl::new(talk, view, input, options).run().map_err(failure)
+    Repl::new(talk, view, input, options).with_shelf(Box::new(shelf)).run().map_err(failure)
 }
 
-fn looks(wordwrap: bool) -> Looks {
+fn looks(args: &ChatCommandArgs) -> Looks {
     let terminal = std::io::stdout().is_terminal();
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    let dumb = args.looks.simple_io || std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Looks { terminal, styled: terminal && !dumb && !plain, wordwrap, size: samebit_chat::terminal_size }
+    let styled = match args.looks.color {
+        Colour::Auto => terminal && !dumb && !plain,
+        Colour::Always => true,
+        Colour::Never => false,
+    };
+    let (wordwrap, thoughts) = (!args.looks.no_wordwrap, !args.thinking.hide_thinking);
+    Looks { terminal, styled, wordwrap, thoughts, size: samebit_chat::terminal_size }
 }
 
 /// Where what is typed is remembered, by the XDG base directories.

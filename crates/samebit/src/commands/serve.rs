@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     let mut options = options(&args.listen, &args.bounds, &args.batch)?;
     options.sampling = args.sampling.config();
     options.predict = usize::try_from(args.predict).ok();
-    options.date = args.date;
+    options.date = args.template.date;
     options.otlp_endpoint = args.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty());
     // A model that guesses is there to guess.
     let spec = if args.batch.model_draft.is_some() && args.batch.spec == 0 { GUESSED } else { args.batch.spec };
@@ -111,8 +111,8 @@ fn keys(listen: &ListenArgs) -> Result<Vec<String>, Failure> {
 fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Result<Model, Failure> {
     let gguf = model::open(&args.model)?;
     let tokenizer = model::tokenizer(&args.model, &gguf)?;
-    let template = prompt::template(args.chat_template.as_deref(), &args.model, &gguf, &tokenizer);
-    let template = match (template, &args.chat_template) {
+    let template = prompt::template(args.template.chat_template.as_deref(), &args.model, &gguf, &tokenizer);
+    let template = match (template, &args.template.chat_template) {
         (Ok(template), _) => Ok(template),
         // What was asked for by name must be there; what the model lacks is told to those who ask it to chat.
         (Err(failure), Some(_)) => return Err(failure),

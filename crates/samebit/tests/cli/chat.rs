@@ -6,7 +6,9 @@ use crate::support::{answer, assert_fails, folder, output, output_with_input, sa
 fn in_a_pipe_it_answers_once_and_as_it_is() {
     let text = answer(&["run", "-m", tiny(), "--chat", "-p", "hello\nthere", "-n", "12", "--temp", "1.5"]);
     let chat = ["chat", "-m", tiny(), "-n", "12", "--temp", "1.5"];
-    for (words, input) in [(&[][..], "hello\nthere\n"), (&["there"], "hello"), (&["hello\nthere"], "")] {
+    for (words, input) in
+        [(&[][..], "hello\nthere\n"), (&["there"], "hello"), (&["hello\nthere"], ""), (&["-p", "there"], "hello")]
+    {
         let output = output_with_input(&[&chat, words].concat(), input.as_bytes());
         assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{words:?} {input:?}");
@@ -38,7 +40,22 @@ fn what_cannot_be_answered_is_said_in_a_line() {
     assert_fails(&bare.expect("the program starts"), 2, &["no model", "-m", "samebit pull smollm2"]);
     assert_fails(&output_with_input(&chat, b"ab\xff"), 3, &["standard input", "byte 2"]);
     assert_fails(&output(&[&chat, &["-c", "8", "hello"][..]].concat()), 3, &["the context is full", "-c N"]);
-    assert_fails(&output(&[&chat, &["--think", "false", "hello"][..]].concat()), 2, &["--think"]);
+    assert_fails(&output(&[&chat, &["--think=false", "hello"][..]].concat()), 2, &["--think"]);
+    for (flags, word) in [
+        (&["--think=low"][..], "--think"),
+        (&["--think-budget", "3"], "nothing can bound it"),
+        (&["--json-schema", "{"], "--json-schema"),
+        (&["--json-schema", r#"{"type": 3}"#], "type must be"),
+        (&["--grammar-file", "nowhere.lark"], "nowhere.lark"),
+        (&["--chat-template-kwargs", "[]"], "--chat-template-kwargs"),
+        (&["--stop", ""], "--stop"),
+    ] {
+        assert_fails(&output(&[&chat, flags, &["hello"][..]].concat()), 2, &[word]);
+    }
+    assert_eq!(
+        output(&[&chat, &["--grammar", "start: \"a\"", "--format", "json"][..]].concat()).status.code(),
+        Some(2)
+    );
     assert_fails(&output(&[&chat, &["--top-p", "2", "hello"][..]].concat()), 2, &["top_p"]);
     assert_fails(&output(&[&chat, &["--replay", "nowhere.jsonl"][..]].concat()), 3, &["nowhere.jsonl"]);
     // A model without a template: its key, misspelled.
@@ -52,6 +69,21 @@ fn what_cannot_be_answered_is_said_in_a_line() {
     let bare = ["chat", "-q", "-m", path.to_str().expect("UTF-8"), "hello"];
     assert_fails(&output(&bare), 3, &["no chat template", "--chat-template", "chatml"]);
     assert!(output(&[&bare, &["-n", "2", "--chat-template", "chatml"][..]].concat()).status.success());
+}
+
+#[test]
+fn answers_have_the_form_of_the_flags() {
+    let chat = ["chat", "-q", "-m", tiny(), "hello"];
+    assert_eq!(answer(&[&chat[..], &["--format", r#"{"enum": ["yes"]}"#]].concat()), "\"yes\"");
+    assert_eq!(answer(&[&chat[..], &["--grammar", "start: \"never\""]].concat()), "never");
+    assert_eq!(answer(&[&chat[..], &["--grammar", "root ::= \"never\" \"!\"{2}"]].concat()), "never!!");
+    let folder = folder();
+    let (schema, written) = (folder.path().join("s.json"), folder.path().join("out.md"));
+    std::fs::write(&schema, r#"{"const": 7}"#).expect("written");
+    let (schema, written) = (schema.to_str().expect("UTF-8"), written.to_str().expect("UTF-8"));
+    assert_eq!(answer(&[&chat[..], &["-jf", schema, "-o", written]].concat()), "7");
+    let written = std::fs::read_to_string(written).expect("a conversation");
+    assert!(written.contains("## You\n\nhello\n") && written.ends_with("\n7\n"), "{written}");
 }
 
 #[cfg(target_os = "linux")]
@@ -105,6 +137,12 @@ mod terminal {
 
         fn press(&mut self, keys: &str) {
             self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
+        }
+
+        /// Ctrl-C, as a terminal of its own would send it.
+        fn interrupt(&self) {
+            let sent = std::process::Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+            assert!(sent.expect("kill starts").success());
         }
 
         /// Waits until a text is there that was not there before.
@@ -206,12 +244,16 @@ mod terminal {
         terminal.press("hello\r");
         terminal.wait("\n");
         // Some of the answer is there.
-        std::thread::sleep(Duration::from_millis(300));
-        let interrupted = std::process::Command::new("kill").args(["-INT", &terminal.child.id().to_string()]).status();
-        assert!(interrupted.expect("kill starts").success());
+        std::thread::sleep(Duration::from_millis(200));
+        // Typed ahead: not among the words of the answer, but at the prompt after it.
+        terminal.press("/set seed 日本\r/by");
+        std::thread::sleep(Duration::from_millis(100));
+        terminal.interrupt();
         terminal.wait("(stopped: the answer is kept");
-        terminal.wait(">>> ");
-        terminal.press("/bye\r");
+        assert!(!terminal.screen.contains('日'), "{:?}", terminal.screen);
+        terminal.wait("日本 is no whole number");
+        terminal.wait("/by");
+        terminal.press("e\r");
         let (screen, code) = terminal.end();
         assert_eq!(code, Some(0));
         assert!(!screen.contains("\x1b[0;"), "NO_COLOR: {screen:?}");
@@ -221,10 +263,16 @@ mod terminal {
     fn a_dumb_terminal_gets_plain_lines() {
         let mut terminal = Terminal::open(&["chat", "-m", tiny(), "-n", "4"], &[("TERM", "dumb")]);
         terminal.wait(">>> ");
+        terminal.interrupt();
+        terminal.wait("Ctrl-C again");
+        terminal.wait(">>> ");
         terminal.press("one \\\ntwo\n");
         terminal.wait("num_predict");
         terminal.press("/tokens\n");
         terminal.wait("turn 1: prompt");
+        terminal.wait(">>> ");
+        terminal.press(&format!("/load {}\n", tiny()));
+        terminal.wait("the conversation before is over");
         terminal.press("/bye\n");
         let (screen, code) = terminal.end();
         assert_eq!(code, Some(0));
