@@ -57,7 +57,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     let mut wrong = 0;
     for name in &scripts {
         let started = Instant::now();
-        let stage = Stage::new(&samebit)?;
+        let stage = Stage::new(root, &samebit)?;
         let text = fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
         let made = Script::parse(&text).and_then(|script| play(&script, &stage));
         let made = made.with_context(|| format!("{FOLDER}/{name}"))?;
@@ -79,7 +79,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
         }
     }
     if wrong > 0 {
-        println!("if the program is right, `cargo xtask record` makes them anew; look at them before they are committed");
+        println!(
+            "if the program is right, `cargo xtask record` makes them anew; look at them before they are committed"
+        );
     }
     Ok(wrong == 0)
 }
@@ -103,8 +105,9 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(samebit: &Path) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("samebit-record-{}", std::process::id()));
+    fn new(root: &Path, samebit: &Path) -> Result<Self> {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let folder = std::path::absolute(target)?.join(format!("record-{}", std::process::id()));
         let stage = Self { path: search(&folder)?, folder };
         let (programs, model) = (stage.folder.join("bin"), stage.folder.join("models").join(models::SMOLLM2.name));
         for folder in [&programs, &model] {
@@ -144,7 +147,7 @@ fn search(folder: &Path) -> Result<OsString> {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What is left lies where the system keeps such things.
+        // What is left lies in the target folder, where such things are.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -258,4 +261,57 @@ impl Player<'_> {
 /// Whether there is a line that comes and goes with the speed of the machine: how far a prompt has been read.
 fn is_progress(screen: &vt100::Screen) -> bool {
     terminal::text(screen, screen.cursor_position().0, 9) == "reading: "
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays a program, text for a shell, that is greeted and answers.
+    fn played(name: &str, program: &str) -> Result<Made> {
+        let folder = std::env::temp_dir().join(format!("samebit-record-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let stage = Stage { path: search(&folder).unwrap(), folder };
+        fs::write(stage.folder.join("program"), program).unwrap();
+        let script = "title t\nsize 60 8\ncast t.cast\nshell . ./program\nwait >>>\ntype hello\npress enter\n\
+                      stream >>>\npause 1\npicture t.svg A picture\npress enter\nend\n";
+        play(&Script::parse(script).unwrap(), &stage)
+    }
+
+    const HASTY: &str = "printf '>>> '; read x; printf 'so many words\\n>>> '; read x";
+    /// The same, in pieces, with a line that comes and goes.
+    const SLOW: &str = "printf '>>'; sleep 0.02; printf '> '; read x; printf 'reading: 1 of 2 tokens'; sleep 0.02
+        printf '\\r\\033[2Kso ma'; sleep 0.02; printf 'ny words\\n>>> '; read x";
+
+    #[test]
+    fn how_fast_a_program_is_cannot_be_seen() {
+        let made = played("hasty", HASTY).unwrap();
+        assert_eq!(made, played("slow", SLOW).unwrap());
+        let (names, texts): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+        assert_eq!(names, ["t.cast", "t.svg"]);
+        for words in ["\"so \"", "\"many \"", "\"words\\r\\n\""] {
+            assert!(texts[0].contains(words), "{words} is a frame of {}", texts[0]);
+        }
+        assert!(texts[1].contains(">so many words</text>"));
+    }
+
+    #[test]
+    fn another_answer_is_noticed() {
+        let made = played("right", HASTY).unwrap();
+        let other = played("wrong", &HASTY.replace("words", "wards")).unwrap();
+        let found = cast::difference(&other[0].1, &made[0].1).unwrap();
+        assert!(
+            found.contains("row 3 of the screen is `so many wards` in the file, and now `so many words`"),
+            "{found}"
+        );
+        assert!(picture::difference(&other[1].1, &made[1].1).unwrap().contains("so many words"));
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_with_its_line() {
+        let error = format!("{:#}", played("failing", "printf '>>> '; read x; exit 3").unwrap_err());
+        assert_eq!(error, "line 8: the program ended; `>>> ` was waited for, and there is ``");
+        let error = format!("{:#}", played("code", &format!("{HASTY}; exit 3")).unwrap_err());
+        assert!(error.starts_with("line 12: the program failed (exit status: 3)"), "{error}");
+    }
 }
