@@ -37,6 +37,13 @@ struct Look {
     underline: bool,
 }
 
+impl Look {
+    /// Whether it is to be seen in a space.
+    fn filled(&self) -> bool {
+        self.ground.is_some() || self.underline
+    }
+}
+
 /// Cells side by side that look the same.
 struct Run {
     look: Look,
@@ -132,7 +139,9 @@ fn runs(screen: &Screen, row: u16) -> Vec<Run> {
         }
         let (look, columns) = (look(cell), if cell.is_wide() { 2 } else { 1 });
         let text = if cell.has_contents() { cell.contents() } else { " " };
-        match runs.last_mut().filter(|run| run.look == look) {
+        // Viewers that make one space of several would stretch what is left: a wide gap parts a run in two.
+        let gap = |run: &Run| run.text.ends_with("  ") && text != " " && !run.look.filled();
+        match runs.last_mut().filter(|run| run.look == look && !gap(run)) {
             Some(run) => {
                 run.text.push_str(text);
                 run.columns += columns;
@@ -140,7 +149,7 @@ fn runs(screen: &Screen, row: u16) -> Vec<Run> {
             None => runs.push(Run { look, column: u32::from(column), columns, text: text.to_owned() }),
         }
     }
-    runs.iter_mut().filter(|run| run.look.ground.is_none() && !run.look.underline).for_each(trim);
+    runs.iter_mut().filter(|run| !run.look.filled()).for_each(trim);
     runs.retain(|run| run.columns > 0);
     runs
 }
@@ -256,6 +265,20 @@ mod tests {
         assert!(inverse.contains("width=\"25.2\" height=\"19\" fill=\"#e6edf3\"/>"), "{inverse}");
         assert_eq!(svg.matches("<g>").count(), 2, "empty rows at the end are left out");
         assert!(!svg.contains("opacity=\"0.75\"") && picture("a").contains("opacity=\"0.75\""), "the cursor");
+    }
+
+    #[test]
+    fn a_wide_gap_parts_a_run() {
+        let svg = picture("a b  c   d");
+        let row = svg.lines().find(|line| line.starts_with("<g>")).unwrap();
+        for text in [
+            ">a b</text>",
+            "x=\"60\" y=\"49.7\" textLength=\"8.4\" lengthAdjust=\"spacingAndGlyphs\">c</text>",
+            ">d</text>",
+        ] {
+            assert!(row.contains(text), "{row}");
+        }
+        assert_eq!(row.matches("<text").count(), 3);
     }
 
     #[test]

@@ -114,7 +114,10 @@ fn step(word: &str, rest: &str) -> Result<Step> {
         "wait" => Step::Wait(text()?),
         "stream" => Step::Stream(text()?),
         "end" if rest.is_empty() => Step::End,
-        "pause" => Step::Pause(milliseconds(rest).with_context(|| format!("`{rest}` are no seconds"))?),
+        "pause" => Step::Pause(
+            milliseconds(rest)
+                .with_context(|| format!("`{rest}` are no seconds: at most 60, with one decimal at most"))?,
+        ),
         "picture" => {
             let (name, title) = rest.split_once(' ').context("`picture FILE.svg WHAT IT SHOWS`")?;
             Step::Picture(file(name, ".svg")?, title.trim().to_owned())
@@ -129,11 +132,12 @@ fn dimensions(text: &str) -> Option<(NonZeroU16, NonZeroU16)> {
     (size.0.get() <= 300 && size.1.get() <= 100).then_some(size)
 }
 
-/// Seconds with one decimal at most.
+/// Seconds with one decimal at most; a minute is long enough.
 fn milliseconds(text: &str) -> Option<u64> {
     let (whole, tenths) = text.split_once('.').unwrap_or((text, "0"));
     let tenths = Some(tenths).filter(|tenths| tenths.len() == 1)?;
-    Some(whole.parse::<u64>().ok()?.min(60) * 1000 + tenths.parse::<u64>().ok()? * 100)
+    let whole = whole.parse::<u64>().ok().filter(|&whole| whole <= 60)?;
+    Some(whole * 1000 + tenths.parse::<u64>().ok()? * 100)
 }
 
 /// A plain file name: what is written lies beside the script.
@@ -177,7 +181,8 @@ mod tests {
             ("dance", "line 3: `dance` is nothing that can be done"),
             ("press any", "line 3: `any` is no key that is known"),
             ("type", "line 3: `type` what?"),
-            ("pause long", "line 3: `long` are no seconds"),
+            ("pause 61", "line 3: `61` are no seconds: at most 60, with one decimal at most"),
+            ("pause long", "line 3: `long` are no seconds: at most 60, with one decimal at most"),
             ("picture ../a.svg x", "line 3: `../a.svg` is no name of a file beside the script that ends with .svg"),
             ("shell a \\", "line 3: nothing follows"),
         ];

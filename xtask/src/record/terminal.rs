@@ -3,6 +3,7 @@
 //! Knows bytes and the grid of a screen; nothing of what is played. Where in the stream of bytes a thing has come to
 //! pass is found byte by byte, so that it is the same place however the stream was cut.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -33,7 +34,7 @@ struct Program {
     pty: Arc<Pty>,
     chunks: Receiver<Vec<u8>>,
     /// What has come and was not looked at.
-    waiting: std::collections::VecDeque<u8>,
+    waiting: VecDeque<u8>,
 }
 
 /// What the terminal answers by itself: where its cursor is.
@@ -84,7 +85,7 @@ impl Terminal {
                 }
             }
         });
-        self.program = Some(Program { child, pty, chunks, waiting: Default::default() });
+        self.program = Some(Program { child, pty, chunks, waiting: VecDeque::new() });
         Ok(())
     }
 
