@@ -9,6 +9,8 @@ mod licences;
 mod models;
 mod package;
 mod page;
+#[cfg(unix)]
+mod record;
 mod targets;
 mod tidy;
 
@@ -75,6 +77,9 @@ enum Command {
     Package,
     /// Test the server's chat page in a headless Chromium
     Page,
+    /// Play the scripts in docs/ in a terminal and write what they show, or check with --check that it is the same
+    #[cfg(unix)]
+    Record(record::Options),
     /// Compare logits and continuations with golden outputs and print tables
     Accuracy {
         /// Arguments of `samebit-accuracy logits` (try --help)
@@ -118,6 +123,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Digests(options) => digests::compare(&root, &options),
         Command::Package => package::build(&root),
         Command::Page => page::check(&root),
+        #[cfg(unix)]
+        Command::Record(options) => record::run(&root, &options),
         Command::Accuracy { rest } => run_with(&root, "samebit-accuracy", "logits".to_owned(), &rest),
         Command::Layers { rest } => run_with(&root, "samebit-accuracy", "layers".to_owned(), &rest),
     }

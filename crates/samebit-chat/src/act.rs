@@ -275,7 +275,7 @@ impl Repl<'_> {
         settings.think_budget = before.think_budget.filter(|_| Marks::of(&model.tokenizer).is_some());
         settings.sampling.logit_bias.clear();
         let (turns, name, context) = (self.talk.session().turns().len(), model.name.clone(), model.engine.context());
-        let mut talk = Talk::new(model.into(), settings.clone())?;
+        let mut talk = Talk::new(model.into(), settings.clone());
         talk.set(settings)?;
         self.talk = talk;
         self.files.clear();

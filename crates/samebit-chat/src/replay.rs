@@ -93,7 +93,7 @@ pub fn replay(
     settings: &Settings,
     hear: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Departure>, ChatError> {
-    let mut talk = Talk::new(Arc::clone(model), settings.clone())?;
+    let mut talk = Talk::new(Arc::clone(model), settings.clone());
     talk.resume(session.clone(), settings.clone());
     for (index, turn) in session.turns().iter().enumerate() {
         let number = index + 1;

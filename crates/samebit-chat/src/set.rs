@@ -48,7 +48,7 @@ impl Repl<'_> {
         };
         let other = Model { engine: with(&model.engine), draft: model.draft.as_ref().map(with), ..Model::clone(model) };
         let trained = model.engine.model().config().context;
-        self.talk.change(Arc::new(other))?;
+        self.talk.change(Arc::new(other));
         let beyond = if context > trained { "; the model was made for fewer" } else { "" };
         let context = self.talk.model().engine.context();
         self.view.note(&format!("{context} tokens of context{beyond}; the conversation is read anew"))

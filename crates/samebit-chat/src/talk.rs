@@ -94,19 +94,16 @@ pub(crate) struct Computed {
 
 impl Talk {
     /// A conversation that has not begun.
-    ///
-    /// # Errors
-    /// A model that guesses, of another vocabulary.
-    pub fn new(model: Arc<Model>, settings: Settings) -> Result<Self, ChatError> {
+    pub fn new(model: Arc<Model>, settings: Settings) -> Self {
         let options = model.engine.options();
         // One answer at a time, and room for one context.
         let (rows, prefix_cache) = (options.ubatch, options.kv_cache);
         let limits = Limits { rows, sequences: 1, pages: 0, queue: 1, prefix_cache };
         let batch = match &model.draft {
-            Some(draft) => Batch::with_draft(&model.engine, draft, limits)?,
+            Some(draft) => Batch::with_draft(&model.engine, draft, limits),
             None => Batch::new(&model.engine, limits),
         };
-        Ok(Self { model, batch, grammars: None, session: Session::default(), settings: Arc::new(settings) })
+        Self { model, batch, grammars: None, session: Session::default(), settings: Arc::new(settings) }
     }
 
     /// Goes on with a session: its turns, where it stands, and its latest settings.
@@ -116,14 +113,10 @@ impl Talk {
     }
 
     /// Goes on with the same conversation, over a model that has the same vocabulary and template.
-    ///
-    /// # Errors
-    /// As [`Talk::new`].
-    pub(crate) fn change(&mut self, model: Arc<Model>) -> Result<(), ChatError> {
-        let fresh = Self::new(model, (*self.settings).clone())?;
+    pub(crate) fn change(&mut self, model: Arc<Model>) {
+        let fresh = Self::new(model, (*self.settings).clone());
         let before = std::mem::replace(self, fresh);
         (self.session, self.grammars) = (before.session, before.grammars);
-        Ok(())
     }
 
     /// The model.

@@ -2,14 +2,15 @@
 
 use crate::args::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 use crate::failure::Failure;
-use crate::output;
 use crate::progress::{Progress, Unit};
+use crate::{model, output};
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics, PinError, pool};
 use samebit_model::KvType;
 use samebit_text::Tokenizer;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// What the flags ask for; no speculation.
 pub(crate) fn options(args: &ComputeArgs) -> Result<EngineOptions, Failure> {
@@ -131,6 +132,40 @@ pub(crate) fn threads(asked: usize) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         asked => asked,
     }
+}
+
+/// Tokens that a draft model guesses ahead unless the flags say.
+const GUESSED: usize = 8;
+
+/// How far to guess ahead: a model that guesses is there to guess.
+pub(crate) fn guessed(asked: usize, draft: Option<&Path>) -> usize {
+    if draft.is_some() && asked == 0 { GUESSED } else { asked }
+}
+
+/// The model that guesses. It runs as the other does, and shares nothing with it but the vocabulary.
+pub(crate) fn draft(
+    path: &Path,
+    vocabulary: &Tokenizer,
+    options: &EngineOptions,
+    quiet: bool,
+) -> Result<Engine, Failure> {
+    let from = ModelArgs { path: path.to_owned() };
+    let gguf = model::open(&from)?;
+    let tokenizer = model::tokenizer(&from, &gguf)?;
+    if let Some(id) = tokenizer.first_difference(vocabulary) {
+        let text = |tokenizer: &Tokenizer| {
+            let piece = tokenizer.piece(id).unwrap_or_default();
+            format!("{:?}", String::from_utf8_lossy(&piece))
+        };
+        let (here, there) = (text(&tokenizer), text(vocabulary));
+        let why = format!(
+            "token {id} is {here} here and {there} in the model: to guess, it must have the model's vocabulary"
+        );
+        return Err(Failure::at(path, why));
+    }
+    let engine = load(gguf, &tokenizer, &from, options, quiet)?;
+    prepare(&engine, quiet);
+    Ok(engine)
 }
 
 #[cfg(test)]

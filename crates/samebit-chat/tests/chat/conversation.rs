@@ -44,7 +44,7 @@ fn what_a_template_writes_otherwise_is_read_again_from_there() {
     let source = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content if loop.last else m.content | upper }}<|im_end|>\n\
                   {% endfor %}<|im_start|>assistant\n{% if enable_thinking is defined and not enable_thinking %}quick{% endif %}";
     let model = model_with(&EngineOptions { context: 4096, ..EngineOptions::default() }, Some(source));
-    let mut talk = Talk::new(Arc::clone(&model), settings()).expect("a conversation");
+    let mut talk = Talk::new(Arc::clone(&model), settings());
     ask(&mut talk, "one two three four five six seven eight nine ten eleven twelve");
     let known = talk.session().length(1);
     ask(&mut talk, "and more");
@@ -187,7 +187,7 @@ fn a_changed_session_departs_where_it_was_changed() {
 #[test]
 fn a_full_context_is_said_and_nothing_is_lost() {
     let model = model(&EngineOptions { context: 96, ..EngineOptions::default() });
-    let mut talk = Talk::new(model, settings()).expect("a conversation");
+    let mut talk = Talk::new(model, settings());
     let hear = &mut |_: Heard<'_>| ControlFlow::Continue(());
     let error = loop {
         match talk.ask("a few words more", hear) {

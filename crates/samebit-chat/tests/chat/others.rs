@@ -118,7 +118,7 @@ fn a_model_that_guesses_changes_nothing() {
     let options = EngineOptions { context: 4096, speculation: 4, ..EngineOptions::default() };
     let own = model(&options);
     let guessing = Model { draft: Some(own.engine.clone()), ..Model::clone(&own) };
-    let mut with = Talk::new(guessing.into(), settings()).expect("a conversation");
+    let mut with = Talk::new(guessing.into(), settings());
     let mut without = talk();
     for message in ["one", "two"] {
         assert_eq!(ask(&mut with, message).number, ask(&mut without, message).number);
@@ -155,7 +155,7 @@ fn the_template_is_told_what_was_asked_for() {
     let source = "{{ reasoning_effort }}{{ mood }}{% for m in messages %}{{ m.content }}{% endfor %}";
     let model = crate::support::model_with(&EngineOptions { context: 512, ..EngineOptions::default() }, Some(source));
     let typed = ["/set think low", "/set variable mood [1]", "x", "/set variable mood", "/set think", "/set variable"];
-    let seen = converse(Talk::new(model, settings()).expect("a conversation"), &typed, |talk| {
+    let seen = converse(Talk::new(model, settings()), &typed, |talk| {
         let prompt = talk.session().prompt(1);
         let text = talk.model().tokenizer.decode(&prompt, samebit_text::DecodeOptions::default()).expect("known ids");
         assert!(String::from_utf8_lossy(&text).contains("low[1]x"), "{}", String::from_utf8_lossy(&text));

@@ -52,7 +52,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn talk() -> Talk {
-    Talk::new(model(&EngineOptions { context: 4096, ..EngineOptions::default() }), settings()).expect("a conversation")
+    Talk::new(model(&EngineOptions { context: 4096, ..EngineOptions::default() }), settings())
 }
 
 pub(crate) fn ask(talk: &mut Talk, text: &str) -> Answered {

@@ -7,11 +7,10 @@ use crate::{engine, interrupt, library, model, output, prompt};
 use samebit_chat::{
     ChatError, Editor, Format, Hush, Input, Lines, Looks, Meanwhile, Model, Options, Repl, Settings, Shelf, Talk, View,
 };
-use samebit_engine::{Engine, EngineOptions};
+use samebit_engine::EngineOptions;
 use samebit_gguf::{Gguf, report};
 use samebit_hub::{KNOWN, Name};
 use samebit_model::KvType;
-use samebit_text::Tokenizer;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
     if let Some(path) = &args.kept.replay {
         return replay(path, &model, verbosity);
     }
-    let mut talk = Talk::new(model, settings.clone()).map_err(failure)?;
+    let mut talk = Talk::new(model, settings.clone());
     talk.set(settings).map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(path) = args.kept.session.as_ref().filter(|path| path.exists()) {
         let (session, settings) = samebit_chat::load(path, talk.model()).map_err(failure)?;
@@ -206,8 +205,7 @@ struct Shelves<'a> {
 
 impl<'a> Shelves<'a> {
     fn new(args: &'a ChatCommandArgs, verbosity: Verbosity) -> Result<Self, Failure> {
-        // A model that guesses is there to guess.
-        let speculation = if args.model_draft.is_some() && args.spec == 0 { GUESSED } else { args.spec };
+        let speculation = engine::guessed(args.spec, args.model_draft.as_deref());
         let options = EngineOptions { speculation, ..engine::options(&args.compute)? };
         let cpus = engine::cpus(args.place.pin, options.threads, verbosity.quiet)?;
         Ok(Self { args, options, cpus, verbosity })
@@ -221,9 +219,10 @@ impl<'a> Shelves<'a> {
         let template = prompt::template(wanted, from, &gguf, &tokenizer)?;
         let (facts, license) = (facts(&gguf), license(&gguf));
         let digest = model::digest(&gguf, self.verbosity)?;
-        let engine = self.engine(gguf, &tokenizer, from)?;
+        let draft = self.args.model_draft.as_ref();
+        let draft = draft.map(|path| engine::draft(path, &tokenizer, &self.options, quiet)).transpose()?;
+        let engine = engine::load(gguf, &tokenizer, from, &self.options, quiet)?;
         engine::pin(&engine, self.cpus.as_ref())?;
-        let draft = self.args.model_draft.as_ref().map(|path| self.draft(path)).transpose()?;
         // Before the first message: while it is typed nothing could be done.
         engine::prepare(&engine, quiet);
         let kv = match self.options.kv {
@@ -245,19 +244,6 @@ impl<'a> Shelves<'a> {
             kv: kv.to_owned(),
         })
     }
-
-    fn engine(&self, gguf: Gguf, tokenizer: &Tokenizer, from: &ModelArgs) -> Result<Engine, Failure> {
-        engine::load(gguf, tokenizer, from, &self.options, self.verbosity.quiet)
-    }
-
-    fn draft(&self, path: &Path) -> Result<Engine, Failure> {
-        let from = ModelArgs { path: path.to_owned() };
-        let gguf = model::open(&from)?;
-        let tokenizer = model::tokenizer(&from, &gguf)?;
-        let engine = self.engine(gguf, &tokenizer, &from)?;
-        engine::prepare(&engine, self.verbosity.quiet);
-        Ok(engine)
-    }
 }
 
 impl Shelf for Shelves<'_> {
@@ -278,9 +264,6 @@ impl Shelf for Shelves<'_> {
         loaded.map_err(|error| error.to_string())
     }
 }
-
-/// Tokens that a model of its own guesses where nobody says.
-const GUESSED: usize = 8;
 
 /// The licence that a file names, with where to read it; or its text.
 fn license(gguf: &Gguf) -> Option<String> {

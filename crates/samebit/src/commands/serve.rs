@@ -1,17 +1,13 @@
 //! `samebit serve`: a model behind HTTP until it is asked to stop.
 
-use crate::args::{BatchArgs, BoundArgs, ListenArgs, ModelArgs, ServeArgs, Verbosity};
+use crate::args::{BatchArgs, BoundArgs, ListenArgs, ServeArgs, Verbosity};
 use crate::failure::Failure;
 use crate::{engine, interrupt, model, output, prompt};
-use samebit_engine::{Engine, EngineOptions, Limits};
+use samebit_engine::{EngineOptions, Limits};
 use samebit_server::{LogFormat, LogLevel, Model, Options, Stopped};
-use samebit_text::Tokenizer;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Tokens that a draft model guesses ahead unless the flags say.
-const GUESSED: usize = 8;
 
 pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if args.compute.no_kv_cache {
@@ -24,8 +20,7 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     options.predict = usize::try_from(args.predict).ok();
     options.date = args.template.date;
     options.otlp_endpoint = args.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty());
-    // A model that guesses is there to guess.
-    let spec = if args.batch.model_draft.is_some() && args.batch.spec == 0 { GUESSED } else { args.batch.spec };
+    let spec = engine::guessed(args.batch.spec, args.batch.model_draft.as_deref());
     let engine_options = EngineOptions { speculation: spec, ..engine::options(&args.compute)? };
     options.limits.rows = engine_options.ubatch;
     options.cpus = engine::cpus(args.place.pin, engine_options.threads, verbosity.quiet)?;
@@ -119,7 +114,12 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
         (Err(failure), None) => Err(failure.to_string()),
     };
     let digest = model::digest(&gguf, verbosity)?;
-    let draft = args.batch.model_draft.as_ref().map(|path| draft(path, &tokenizer, options, verbosity)).transpose()?;
+    let draft = args
+        .batch
+        .model_draft
+        .as_ref()
+        .map(|path| engine::draft(path, &tokenizer, options, verbosity.quiet))
+        .transpose()?;
     let engine = engine::load(gguf, &tokenizer, &args.model, options, verbosity.quiet)?;
     // Before anybody is served: nobody's answer waits for it.
     engine::prepare(&engine, verbosity.quiet);
@@ -133,32 +133,6 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
         digest,
         numerics: args.compute.numerics.name().to_owned(),
     })
-}
-
-/// The model that guesses. It runs as the other does, and shares nothing with it but the vocabulary.
-fn draft(
-    path: &Path,
-    vocabulary: &Tokenizer,
-    options: &EngineOptions,
-    verbosity: Verbosity,
-) -> Result<Engine, Failure> {
-    let args = ModelArgs { path: path.to_owned() };
-    let gguf = model::open(&args)?;
-    let tokenizer = model::tokenizer(&args, &gguf)?;
-    if let Some(id) = tokenizer.first_difference(vocabulary) {
-        let text = |tokenizer: &Tokenizer| {
-            let piece = tokenizer.piece(id).unwrap_or_default();
-            format!("{:?}", String::from_utf8_lossy(&piece))
-        };
-        let (here, there) = (text(&tokenizer), text(vocabulary));
-        let why = format!(
-            "token {id} is {here} here and {there} in the model: to guess, it must have the model's vocabulary"
-        );
-        return Err(Failure::at(path, why));
-    }
-    let engine = engine::load(gguf, &tokenizer, &args, options, verbosity.quiet)?;
-    engine::prepare(&engine, verbosity.quiet);
-    Ok(engine)
 }
 
 /// A file's name without what every model's ends with.
