@@ -155,14 +155,15 @@ impl Repl<'_> {
         let interrupted = self.options.interrupted;
         let mut broken = false;
         self.hush = self.input.hush();
-        let rows = self.talk.explain(count, &mut |_| {
+        // One more, for the one that was chosen may be among them.
+        let rows = self.talk.explain(count + 1, &mut |_| {
             broken |= interrupted();
             if broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         self.hush = None;
         let rows = rows?;
         let size = (self.view.looks.size)();
-        let text = report::why(&self.talk.model().tokenizer, &rows, size.map(|(width, _)| width));
+        let text = report::why(&self.talk.model().tokenizer, &rows, count, size.map(|(width, _)| width));
         self.view.report(&text)?;
         if broken { self.view.note("(stopped)") } else { Ok(()) }
     }

@@ -183,10 +183,15 @@ pub(crate) fn branches(session: &Session) -> String {
     while let Some((number, indent)) = waiting.pop() {
         let Some(turn) = session.turn(number) else { continue };
         let here = if session.at() == number { '*' } else { ' ' };
-        // Only where a conversation parts does it move to the right.
+        // Only where a conversation parts does it move to the right: below a turn with several, and below each of these.
         let children: Vec<usize> = session.children(number).collect();
-        let deeper = indent + usize::from(children.len() > 1);
-        let _ = writeln!(out, "{here} {}{number}  {}", "  ".repeat(indent.min(20)), line(turn.user.as_str(), 60));
+        let siblings: Vec<usize> = session.children(turn.parent).filter(|&other| other != number).collect();
+        let deeper = indent + usize::from(children.len() > 1 || !siblings.is_empty());
+        let message = line(turn.user.as_str(), 60);
+        // What was answered again differs by its seed alone.
+        let same = |&other: &usize| session.turn(other).is_some_and(|other| other.user == turn.user);
+        let seed = if siblings.iter().any(same) { format!("  (seed {})", turn.seed) } else { String::new() };
+        let _ = writeln!(out, "{here} {}{number}  {message}{seed}", "  ".repeat(indent.min(20)));
         waiting.extend(children.into_iter().rev().map(|child| (child, deeper)));
     }
     out
@@ -201,8 +206,8 @@ fn line(text: &str, most: usize) -> String {
     }
 }
 
-/// An answer's tokens with their probabilities: the model's own, before temperature and the rest of the sampling.
-pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], width: Option<usize>) -> String {
+/// An answer's tokens with their probabilities and those of at most so many others: the model's own, before temperature and the rest of the sampling.
+pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], most: usize, width: Option<usize>) -> String {
     let width = width.unwrap_or(usize::MAX);
     let shown = |token: u32, logprob: f32| (piece(tokenizer, token), percent(logprob));
     let left = rows.iter().map(|row| columns(&piece(tokenizer, row.token))).max().unwrap_or(0).min(24);
@@ -211,7 +216,7 @@ pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], width: Option<us
         let (text, share) = shown(row.token, row.logprob);
         let space = " ".repeat(left.saturating_sub(columns(&text)));
         let mut line = format!("{text}{space} {share:>6}");
-        let others = row.top.iter().filter(|(token, _)| *token != row.token);
+        let others = row.top.iter().filter(|(token, _)| *token != row.token).take(most);
         for (text, share) in others.map(|&(token, logprob)| shown(token, logprob)) {
             let more = format!("   {text} {share}");
             if columns(&line) + columns(&more) > width {
@@ -252,7 +257,10 @@ mod tests {
             session.push(turn(parent, kept, &[1], &[2]));
         }
         session.go_to(3);
-        let expected = "  0  the beginning\n  1  after 0\n    2  after 1\n*   3  after 2\n    4  after 1\n";
+        let seed = session.turn(2).expect("there").seed;
+        let expected = format!(
+            "  0  the beginning\n  1  after 0\n    2  after 1  (seed {seed})\n*     3  after 2\n    4  after 1  (seed {seed})\n"
+        );
         assert_eq!(branches(&session), expected);
     }
 

@@ -228,8 +228,12 @@ impl<'a> View<'a> {
                 self.write(&rest)?;
             }
         }
-        let open = showing.last.is_some_and(|last| last != '\n');
-        if self.looks.terminal && open { self.write("\n") } else { Ok(()) }
+        // An empty line parts it from what is typed next.
+        match showing.last {
+            Some('\n') if self.looks.terminal => self.write("\n"),
+            Some(_) if self.looks.terminal => self.write("\n\n"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -308,7 +312,7 @@ mod tests {
         let seen = written(STYLED, &["<thi", "nk>\nlet", " me", " see how\nthat", " goes</thi", "nk>\n\n**Yes**"]);
         let (thought, answer) = seen.split_once("\r\x1b[1A\x1b[J").expect("two rows were taken away");
         assert_eq!(thought.replace("\x1b[2m", "").replace("\x1b[0m", ""), "let me see how\nthat");
-        assert_eq!(answer, "\x1b[2m▸ thought for 6 words (/show thinking)\x1b[0m\n\x1b[0;1mYes\x1b[0m\n");
+        assert_eq!(answer, "\x1b[2m▸ thought for 6 words (/show thinking)\x1b[0m\n\x1b[0;1mYes\x1b[0m\n\n");
     }
 
     #[test]
@@ -316,7 +320,7 @@ mod tests {
         let long = "word ".repeat(60);
         let seen = written(STYLED, &["<think>", &long, "</think>", "ok"]);
         assert!(!seen.contains("\x1b[J") && seen.contains("thought for 60 words"), "{seen:?}");
-        assert_eq!(written(STYLED, &["<think>\n\n</think>\n\nok"]), "ok\n");
+        assert_eq!(written(STYLED, &["<think>\n\n</think>\n\nok"]), "ok\n\n");
         let stopped = written(STYLED, &["<think>and so"]);
         assert!(stopped.contains("thought for 2 words"), "{stopped:?}");
     }
@@ -325,8 +329,8 @@ mod tests {
     fn thoughts_that_are_not_wanted_are_not_shown() {
         let pieces = ["<think>let me", " see", "</think>\n\nYes"];
         let hidden = |looks| written(Looks { thoughts: false, ..looks }, &pieces);
-        assert_eq!(hidden(STYLED), "\x1b[2mthinking\x1b[0m\r\x1b[2KYes\n");
-        assert_eq!((hidden(PLAIN), hidden(PIPE)), ("Yes\n".into(), "Yes".into()));
+        assert_eq!(hidden(STYLED), "\x1b[2mthinking\x1b[0m\r\x1b[2KYes\n\n");
+        assert_eq!((hidden(PLAIN), hidden(PIPE)), ("Yes\n\n".into(), "Yes".into()));
         let stopped = written(Looks { thoughts: false, ..STYLED }, &["<think>and"]);
         assert!(stopped.ends_with("\r\x1b[2K"), "{stopped:?}");
     }
@@ -335,8 +339,8 @@ mod tests {
     fn without_styles_the_text_is_as_it_came() {
         let text = "<think>x</think>\n# **a** `b`\n日本語 \x1b[31m";
         assert_eq!(written(PIPE, &[text]), text);
-        assert_eq!(written(PLAIN, &[text]), text.replace('\x1b', "␛") + "\n");
-        assert_eq!(written(PLAIN, &["a\n"]), "a\n");
+        assert_eq!(written(PLAIN, &[text]), text.replace('\x1b', "␛") + "\n\n");
+        assert_eq!(written(PLAIN, &["a\n"]), "a\n\n");
         assert_eq!(written(STYLED, &[]), "");
     }
 
