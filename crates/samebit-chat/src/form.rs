@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::complete::at_home;
-use crate::gbnf;
 
 /// What may be said.
 const WANTED: &str = "a form is json, a JSON schema, or a file with one or (.lark, .gbnf) with a grammar";
@@ -71,7 +70,7 @@ impl Format {
     /// # Errors
     /// GBNF with a mistake, which is told with its line. Lark's mistakes are found where it is used.
     pub fn grammar(text: &str) -> Result<Self, String> {
-        if gbnf::is_gbnf(text) { gbnf::to_lark(text).map(Self::Lark) } else { Ok(Self::Lark(text.to_owned())) }
+        samebit_grammar::lark(text).map(Self::Lark).map_err(|error| error.to_string())
     }
 
     /// A grammar in a file, whatever its name.

@@ -13,7 +13,6 @@ mod error;
 mod export;
 mod file;
 mod form;
-mod gbnf;
 mod glob;
 mod input;
 mod model;

@@ -26,15 +26,21 @@ pub(crate) fn check(source: &Source) -> Result<(), GrammarError> {
             walk(schema)
         }
         Source::Regex(text) | Source::Lark(text) => {
-            if text.len() > MOST_TEXT_BYTES {
-                return too_large(format!("a text may have {} KiB", MOST_TEXT_BYTES >> 10));
-            }
+            length(text)?;
             if nesting(text) > MOST_NESTED {
                 return too_large(format!("brackets may be nested {MOST_NESTED} deep"));
             }
             repetitions(text)
         }
     }
+}
+
+/// Refuses a text that is too long.
+pub(crate) fn length(text: &str) -> Result<(), GrammarError> {
+    if text.len() > MOST_TEXT_BYTES {
+        return too_large(format!("a text may have {} KiB", MOST_TEXT_BYTES >> 10));
+    }
+    Ok(())
 }
 
 fn too_large(what: String) -> Result<(), GrammarError> {

@@ -1,4 +1,4 @@
-//! Constrained generation: JSON schema, regular expressions and Lark grammars as masks over a model's tokens.
+//! Constrained generation: JSON schema, regular expressions and Lark grammars (GBNF becomes Lark) as masks over a model's tokens.
 //!
 //! The grammars are llguidance's; here is what binds them to a [`Tokenizer`], bounds what a stranger's schema may cost, and
 //! computes masks on threads of their own while the engine's pass runs. A mask is a function of the grammar and of the tokens
@@ -8,6 +8,7 @@
 
 mod check;
 mod constraint;
+mod gbnf;
 mod source;
 mod vocabulary;
 mod workers;
@@ -37,6 +38,15 @@ pub enum GrammarError {
     /// No thread could be started, or one ended.
     #[error("the grammar's threads are gone")]
     Threads,
+}
+
+/// A grammar as llguidance has them (Lark) or llama.cpp (GBNF): in Lark.
+///
+/// # Errors
+/// GBNF with a mistake, which is told with its line, or too much of it. Lark's mistakes are found where it is compiled.
+pub fn lark(text: &str) -> Result<String, GrammarError> {
+    check::length(text)?;
+    if gbnf::is_gbnf(text) { gbnf::to_lark(text).map_err(GrammarError::Refused) } else { Ok(text.to_owned()) }
 }
 
 /// What one grammar, and one mask of it, may cost. Counts of work rather than time, so that what is refused once is refused always.

@@ -19,7 +19,15 @@ const STEP: usize = 64 << 20;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn locate(path: &mut PathBuf) -> Result<(), Failure> {
     let Some(text) = path.to_str().filter(|_| !path.exists()) else { return Ok(()) };
-    let Some(name) = Name::parse(text).map_err(library::failure)? else { return Ok(()) };
+    let name = match Name::parse(text).map_err(library::failure)? {
+        Some(name) => name,
+        // A bare word was hardly meant as a file.
+        None if !text.is_empty() && !text.contains(['.', '/', '\\']) => {
+            let Err(why) = Name::require(text) else { return Ok(()) };
+            return Err(Failure::Input(format!("no such file, and {why}")));
+        }
+        None => return Ok(()),
+    };
     match library::open(true)?.find(&name).map_err(library::failure)? {
         Some(found) => *path = found,
         None => return Err(Failure::Input(format!("{name} is not here yet: `samebit pull {text}` fetches it"))),

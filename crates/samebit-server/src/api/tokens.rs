@@ -71,7 +71,7 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Response {
         "bos_token": text(tokenizer.bos()),
         "eos_token": text(tokenizer.eos()),
         "vocab_size": tokenizer.vocab_size(),
-        "chat_template": model.template.as_ref().map(|template| template.source()),
+        "chat_template": model.template.as_ref().ok().map(|template| template.source()),
     });
     json_response(StatusCode::OK, &body)
 }

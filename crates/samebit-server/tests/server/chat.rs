@@ -147,6 +147,14 @@ fn biases_and_forms() {
     let said: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert!(said["n"].is_u64() && said["ok"].is_boolean(), "{said}");
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
+    for fields in [
+        json!({"grammar": "root ::= way [0-9]\nway ::= \"up\" | \"down\"", "ignore_eos": false}),
+        json!({"response_format": {"type": "grammar", "grammar": "root ::= (\"up\" | \"down\") [0-9]"}, "ignore_eos": false}),
+    ] {
+        let text = server.post(CHAT, &ask("?", fields)).ok()["choices"][0]["message"]["content"].clone();
+        let digits = text.as_str().and_then(|text| text.strip_prefix("up").or(text.strip_prefix("down")));
+        assert!(digits.is_some_and(|digits| digits.len() == 1 && digits.parse::<u8>().is_ok()), "{text}");
+    }
     let fields = json!({"response_format": {"type": "regex", "pattern": "(left|right) [0-9]{2}"}, "ignore_eos": false});
     let body = server.post(CHAT, &ask("x", fields)).ok();
     let text = body["choices"][0]["message"]["content"].as_str().expect("text");

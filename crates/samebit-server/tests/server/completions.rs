@@ -108,6 +108,8 @@ fn what_makes_no_sense_is_refused() {
         (json!({"response_format": {"type": "poem"}}), "response_format"),
         (json!({"response_format": {"type": "json_schema"}}), "schema"),
         (json!({"response_format": {"type": "regex", "pattern": "("}}), "response_format"),
+        (json!({"grammar": "root ::= nothing"}), "grammar"),
+        (json!({"grammar": "root ::= \"a\"", "response_format": {"type": "json_object"}}), "grammar"),
         (json!({"samebit": {"resume_tokens": [99999]}}), "resume_tokens"),
     ] {
         let answer = server.post(PATH, &go_on("x", fields.clone()));
@@ -168,5 +170,6 @@ fn tokens_as_vllm_has_them() {
     for body in [json!({}), json!({"content": "a", "prompt": "a"})] {
         assert!(server.post("/tokenize", &body).error(400).contains("`content`"));
     }
-    assert!(server.get("/tokenizer_info").ok()["eos_token"].is_string());
+    let info = server.get("/tokenizer_info").ok();
+    assert!(info["eos_token"].is_string() && info["chat_template"].is_string(), "{info}");
 }

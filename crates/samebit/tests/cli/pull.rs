@@ -43,6 +43,7 @@ fn a_model_is_pulled_and_used_by_its_name() {
 
     assert_fails(&run(&["tokenize", "-m", &name, "-p", "a"]), 3, &[&name, "samebit pull hf:owner/repo-GGUF"]);
     assert_fails(&run(&["run", "-m", "smollm2", "-p", "a"]), 3, &["not here yet", "samebit pull smollm2"]);
+    assert_fails(&run(&["run", "-m", "smollm", "-p", "a"]), 3, &["no such file", "`smollm`", "smollm2"]);
     let record: Value = serde_json::from_str(&text(run(&["pull", &name, "--json"]))).expect("JSON");
     assert_eq!((record["fetched"].as_bool(), record["name"].as_str()), (Some(true), Some(&*name)));
     let path = text(run(&["pull", &name]));

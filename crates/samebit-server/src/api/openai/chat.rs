@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`.
 
 use super::super::shared::{
-    Conversation, Extension, Knobs, Samebit, ToolUse, Usage, encode_rendered, grammar_of, prepare,
+    Conversation, Extension, Knobs, Samebit, ToolUse, Usage, encode_rendered, form_of, prepare,
 };
 use super::chat_stream::ChatEncoder;
 use super::logprobs::ChatToken;
@@ -28,6 +28,7 @@ struct Body {
     tool_choice: Option<Value>,
     parallel_tool_calls: Option<bool>,
     response_format: Option<Value>,
+    grammar: Option<String>,
     logprobs: Option<bool>,
     top_logprobs: Option<usize>,
     chat_template_kwargs: Option<Map<String, Value>>,
@@ -76,7 +77,7 @@ fn plan(app: &Arc<App>, body: Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(P
     let choice = body.tool_choice.as_ref();
     let conversation = Conversation::new(app, body.messages, body.tools, choice, body.chat_template_kwargs)?;
     let tools = conversation.tool_use(app);
-    let form = grammar_of(app, "response_format", body.response_format.as_ref())?;
+    let form = form_of(app, body.response_format.as_ref(), body.grammar.as_deref())?;
     let forced = conversation.force(app, body.parallel_tool_calls.unwrap_or(true))?;
     let plan = Plan {
         prompts: vec![encode_rendered(app, &conversation.render(app)?)],

@@ -1,6 +1,6 @@
 //! `POST /v1/completions`: texts and tokens continued as they are. What evaluations ask.
 
-use super::super::shared::{Extension, Input, Knobs, Samebit, Usage, decode, grammar_of, inputs, prepare};
+use super::super::shared::{Extension, Input, Knobs, Samebit, Usage, decode, form_of, inputs, prepare};
 use super::completions_stream::CompletionEncoder;
 use super::logprobs::Columns;
 use super::{Head, MOST_TOP, finish_reason};
@@ -29,6 +29,7 @@ struct Body {
     best_of: Option<u32>,
     suffix: Option<String>,
     response_format: Option<Value>,
+    grammar: Option<String>,
 }
 
 /// What of a request the answer's form depends on.
@@ -115,7 +116,7 @@ fn plan(app: &Arc<App>, body: &Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(
         shown: Arc::default(),
         logprobs: body.logprobs,
         prompt_logprobs: body.logprobs.filter(|_| echo),
-        grammar: grammar_of(app, "response_format", body.response_format.as_ref())?,
+        grammar: form_of(app, body.response_format.as_ref(), body.grammar.as_deref())?,
         draft,
         priority: knobs.priority(),
         wants: Wants::Tokens,

@@ -8,7 +8,7 @@ mod prompt;
 
 pub(crate) use conversation::{Conversation, ToolUse};
 pub(crate) use extension::{Extension, Samebit};
-pub(crate) use form::grammar_of;
+pub(crate) use form::{form_of, grammar_of};
 pub(crate) use knobs::Knobs;
 pub(crate) use prompt::{Input, check_tokens, decode, encode_rendered, inputs};
 
