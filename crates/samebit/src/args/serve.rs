@@ -42,8 +42,7 @@ pub(crate) struct ServeArgs {
     pub(crate) predict: i64,
     /// OpenTelemetry collector that is told of every request (OTLP over HTTP), such as http://127.0.0.1:4318; in builds with
     /// the feature `otel`
-    #[arg(long, value_name = "URL")]
-    #[cfg_attr(feature = "otel", arg(env = "OTEL_EXPORTER_OTLP_ENDPOINT"))]
+    #[arg(long, value_name = "URL", env = "SAMEBIT_OTLP_ENDPOINT")]
     pub(crate) otlp_endpoint: Option<String>,
     /// Write logs as JSON, an object on each line
     #[arg(long, env = "SAMEBIT_LOG_JSON", value_parser = FalseyValueParser::new())]

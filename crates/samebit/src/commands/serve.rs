@@ -19,7 +19,7 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     options.sampling = args.sampling.config();
     options.predict = usize::try_from(args.predict).ok();
     options.date = args.template.date;
-    options.otlp_endpoint = args.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty());
+    options.otlp_endpoint = collector(args);
     let spec = engine::guessed(args.batch.spec, args.batch.model_draft.as_deref());
     let engine_options = EngineOptions { speculation: spec, ..engine::options(&args.compute)? };
     options.limits.rows = engine_options.ubatch;
@@ -46,6 +46,12 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
             Err(Failure::Input("the engine's thread ended by itself, which is a defect of samebit".into()))
         }
     }
+}
+
+/// The flag's, or in builds that can send traces the one that OpenTelemetry's own variable names.
+fn collector(args: &ServeArgs) -> Option<String> {
+    let usual = || if cfg!(feature = "otel") { std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok() } else { None };
+    args.otlp_endpoint.clone().or_else(usual).filter(|endpoint| !endpoint.is_empty())
 }
 
 fn level(verbosity: Verbosity) -> LogLevel {
