@@ -2,14 +2,15 @@
 
 use crate::args::{ComputeArgs, KvArg, ModelArgs, NumericsArg};
 use crate::failure::Failure;
+use crate::output;
 use crate::progress::{Progress, Unit};
-use crate::{model, output};
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
 use samebit_kernels::{Isa, Numerics, PinError, pool};
 use samebit_model::KvType;
 use samebit_text::Tokenizer;
 use std::collections::BTreeSet;
+#[cfg(not(target_family = "wasm"))]
 use std::path::Path;
 
 /// What the flags ask for; no speculation.
@@ -135,14 +136,17 @@ pub(crate) fn threads(asked: usize) -> usize {
 }
 
 /// Tokens that a draft model guesses ahead unless the flags say.
+#[cfg(not(target_family = "wasm"))]
 const GUESSED: usize = 8;
 
 /// How far to guess ahead: a model that guesses is there to guess.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn guessed(asked: usize, draft: Option<&Path>) -> usize {
     if draft.is_some() && asked == 0 { GUESSED } else { asked }
 }
 
 /// The model that guesses. It runs as the other does, and shares nothing with it but the vocabulary.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn draft(
     path: &Path,
     vocabulary: &Tokenizer,
@@ -150,8 +154,8 @@ pub(crate) fn draft(
     quiet: bool,
 ) -> Result<Engine, Failure> {
     let from = ModelArgs { path: path.to_owned() };
-    let gguf = model::open(&from)?;
-    let tokenizer = model::tokenizer(&from, &gguf)?;
+    let gguf = crate::model::open(&from)?;
+    let tokenizer = crate::model::tokenizer(&from, &gguf)?;
     if let Some(id) = tokenizer.first_difference(vocabulary) {
         let text = |tokenizer: &Tokenizer| {
             let piece = tokenizer.piece(id).unwrap_or_default();
