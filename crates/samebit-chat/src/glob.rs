@@ -10,7 +10,7 @@ use crate::complete::at_home;
 pub(crate) const MOST: usize = 100;
 /// Most names that are looked at.
 const LOOKED_AT: usize = 100_000;
-/// Folders within folders, for `**`.
+/// Folders within folders, for `**`; twice as many parts of a pattern.
 const DEEPEST: usize = 32;
 
 /// The files that a pattern names, sorted, and whether there were more than [`MOST`].
@@ -24,6 +24,10 @@ pub(crate) fn glob(pattern: &str) -> (Vec<PathBuf>, bool) {
     };
     let parts: Vec<&str> =
         pattern.strip_prefix("~/").unwrap_or(pattern).split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    // Each part is a call within a call.
+    if parts.len() > 2 * DEEPEST {
+        return (Vec::new(), false);
+    }
     let mut walk = Walk { found: Vec::new(), looked_at: 0 };
     walk.folder(&start, &parts, 0);
     walk.found.sort();
@@ -178,6 +182,7 @@ mod tests {
         assert_eq!(found("x/*"), ["x/c.txt", "x/e.md"]);
         assert_eq!(found("**"), ["a.txt", "b.txt", "x/c.txt", "x/e.md", "x/y/z/d.txt"]);
         assert!(found("nothing*").is_empty());
+        assert!(found(&"../".repeat(1_000_000)).is_empty());
         for number in 0..=MOST {
             std::fs::write(root.join(format!("{number}.many")), "").expect("written");
         }

@@ -72,21 +72,8 @@ pub(crate) fn license(talk: &Talk) -> String {
     talk.model().license.clone().unwrap_or_else(|| "the model's file names no licence".into())
 }
 
-/// The names that ollama has for parameters.
-const OLLAMAS: [&str; 12] = [
-    "seed",
-    "num_predict",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical_p",
-    "repeat_last_n",
-    "repeat_penalty",
-    "frequency_penalty",
-    "presence_penalty",
-    "num_ctx",
-];
+/// Parameters that ollama's files do not have, and `stop`, which they have once for each text.
+const APART: [&str; 3] = ["xtc_probability", "xtc_threshold", "stop"];
 
 /// Model, parameters and system prompt, in the form of ollama's files.
 pub(crate) fn modelfile(talk: &Talk) -> String {
@@ -94,7 +81,7 @@ pub(crate) fn modelfile(talk: &Talk) -> String {
     let mut out = String::from("# The chat template is the model's own: /show template\n");
     let _ = writeln!(out, "FROM {}", talk.model().path);
     let context = ("num_ctx", talk.model().engine.context().to_string());
-    for (name, value) in settings.parameters().into_iter().chain([context]).filter(|(name, _)| OLLAMAS.contains(name)) {
+    for (name, value) in settings.parameters().into_iter().chain([context]).filter(|(name, _)| !APART.contains(name)) {
         let _ = writeln!(out, "PARAMETER {name} {value}");
     }
     for stop in &settings.stop {
