@@ -6,7 +6,7 @@
 use std::num::NonZeroU16;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 use vt100::{Parser, Screen};
 
 use super::terminal;
@@ -23,9 +23,10 @@ pub(crate) struct Cast {
 impl Cast {
     /// No screens yet, in a terminal of this size.
     pub(crate) fn new(title: &str, columns: NonZeroU16, rows: NonZeroU16) -> Self {
-        let header = json!({ "version": 2, "width": columns, "height": rows, "title": title });
+        // Written out, since the order of a `json!` object's members depends on what else is built beside this.
+        let title = Value::from(title);
         Self {
-            header: header.to_string(),
+            header: format!(r#"{{"version":2,"width":{columns},"height":{rows},"title":{title}}}"#),
             lines: Vec::new(),
             clock: 0,
             last: Parser::new(rows, columns, 0).screen().clone(),
@@ -151,7 +152,7 @@ mod tests {
     fn a_recording_shows_the_screens() {
         let text = recording(&["one\r\n", "", "\x1b[1mtwo", "\x1b[2J\x1b[H日"]);
         let mut lines = text.lines();
-        assert_eq!(lines.next(), Some(r#"{"height":4,"title":"t","version":2,"width":30}"#));
+        assert_eq!(lines.next(), Some(r#"{"version":2,"width":30,"height":4,"title":"t"}"#));
         let events: Vec<&str> = lines.collect();
         assert_eq!(events.len(), 4, "what shows nothing new is no event: {text}");
         assert_eq!(time(events[1]), "0.100");
