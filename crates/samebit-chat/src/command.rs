@@ -202,10 +202,13 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Names of the parameters.
-pub(crate) const PARAMETERS: [&str; 14] = [
+pub(crate) const PARAMETERS: [&str; 22] = [
     "seed",
     "num_predict",
     "temperature",
+    "dynatemp_range",
+    "dynatemp_exponent",
+    "top_n_sigma",
     "top_k",
     "top_p",
     "min_p",
@@ -216,6 +219,11 @@ pub(crate) const PARAMETERS: [&str; 14] = [
     "repeat_penalty",
     "frequency_penalty",
     "presence_penalty",
+    "dry_multiplier",
+    "dry_base",
+    "dry_allowed_length",
+    "dry_penalty_last_n",
+    "dry_sequence_breaker",
     "stop",
 ];
 

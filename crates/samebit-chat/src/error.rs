@@ -10,6 +10,9 @@ pub enum ChatError {
     /// The engine has none.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// DRY's breakers cannot be had.
+    #[error(transparent)]
+    Text(#[from] samebit_text::TextError),
     /// The conversation cannot be rendered.
     #[error("{0}{remedy}", remedy = clock(.0))]
     Template(#[from] TemplateError),

@@ -236,8 +236,7 @@ impl Reader<'_> {
     }
 
     fn settings(&mut self, settings: Settings) -> Result<(), ChatError> {
-        let vocabulary = self.model.tokenizer.vocab_size();
-        settings.config(settings.seed, 0).validate(vocabulary).map_err(|error| self.wrong(error.to_string()))?;
+        self.model.sampler(&settings, settings.seed, 0).map_err(|error| self.wrong(error.to_string()))?;
         if let Some(date) = settings.date.as_ref().filter(|date| day(date).is_none()) {
             return Err(self.wrong(format!("date: {date:.20} is no day")));
         }

@@ -38,7 +38,7 @@ pub use model::Model;
 pub use repl::{Options, Repl};
 pub use replay::{Departure, Id, replay};
 pub use session::{Ending, Session, Turn};
-pub use settings::{Sampling, Settings};
+pub use settings::{Dry, DynamicTemperature, Sampling, Settings};
 pub use shelf::Shelf;
 pub use talk::{Answered, Heard, Hearer, Talk};
 pub use terminal::{Hush, Meanwhile, restore_terminal};

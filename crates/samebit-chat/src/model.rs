@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use samebit_engine::Engine;
+use samebit_engine::sampler::SamplerConfig;
+use samebit_engine::{Engine, EngineError};
 use samebit_text::Tokenizer;
 use samebit_text::template::ChatTemplate;
+
+use crate::error::ChatError;
+use crate::settings::Settings;
 
 /// A model, loaded.
 #[derive(Clone, Debug)]
@@ -37,6 +41,17 @@ impl Model {
     /// BLAKE3 of the chat template's source, in hexadecimal.
     pub fn template_digest(&self) -> String {
         blake3::hash(self.template.source().as_bytes()).to_hex().to_string()
+    }
+
+    /// The sampler's settings for an answer drawn with `seed` that has `before` turns before it.
+    ///
+    /// # Errors
+    /// One that makes no sense for this vocabulary.
+    pub(crate) fn sampler(&self, settings: &Settings, seed: u64, before: usize) -> Result<SamplerConfig, ChatError> {
+        let breakers = self.tokenizer.breakers(&settings.sampling.dry.sequence_breakers)?;
+        let config = SamplerConfig { dry_breakers: breakers.into_iter().collect(), ..settings.config(seed, before) };
+        config.validate(self.tokenizer.vocab_size()).map_err(EngineError::from)?;
+        Ok(config)
     }
 
     /// Whether the template can be told not to think.

@@ -72,8 +72,8 @@ pub(crate) fn license(talk: &Talk) -> String {
     talk.model().license.clone().unwrap_or_else(|| "the model's file names no licence".into())
 }
 
-/// Parameters that ollama's files do not have, and `stop`, which they have once for each text.
-const APART: [&str; 3] = ["xtc_probability", "xtc_threshold", "stop"];
+/// Parameters that ollama's files do not have, by how their names begin, and `stop`, which they have once for each text.
+const APART: [&str; 5] = ["xtc_", "dynatemp_", "top_n_sigma", "dry_", "stop"];
 
 /// Model, parameters and system prompt, in the form of ollama's files.
 pub(crate) fn modelfile(talk: &Talk) -> String {
@@ -81,7 +81,12 @@ pub(crate) fn modelfile(talk: &Talk) -> String {
     let mut out = String::from("# The chat template is the model's own: /show template\n");
     let _ = writeln!(out, "FROM {}", talk.model().path);
     let context = ("num_ctx", talk.model().engine.context().to_string());
-    for (name, value) in settings.parameters().into_iter().chain([context]).filter(|(name, _)| !APART.contains(name)) {
+    for (name, value) in settings
+        .parameters()
+        .into_iter()
+        .chain([context])
+        .filter(|(name, _)| !APART.iter().any(|apart| name.starts_with(apart)))
+    {
         let _ = writeln!(out, "PARAMETER {name} {value}");
     }
     for stop in &settings.stop {

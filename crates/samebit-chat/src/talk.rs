@@ -146,8 +146,7 @@ impl Talk {
     /// nothing has changed then.
     pub fn set(&mut self, settings: Settings) -> Result<(), ChatError> {
         self.constraint(&settings, false)?;
-        let config = settings.config(settings.seed, 0);
-        config.validate(self.model.tokenizer.vocab_size()).map_err(samebit_engine::EngineError::from)?;
+        self.model.sampler(&settings, settings.seed, 0)?;
         self.settings = Arc::new(settings);
         Ok(())
     }
@@ -274,7 +273,7 @@ impl Talk {
         let tokenizer = Arc::clone(&self.model.tokenizer);
         let request = Request {
             max_tokens: task.most,
-            sampler: task.settings.config(task.seed, task.before),
+            sampler: self.model.sampler(task.settings, task.seed, task.before)?,
             stop_tokens: tokenizer.eog_ids(),
             ignore_eos: false,
         };

@@ -69,22 +69,92 @@ fn oracle_logits(config: &SamplerConfig, logits: &[f32], history: &[u32]) -> Vec
         *logit = if *logit > 0.0 { *logit / config.repeat_penalty } else { *logit * config.repeat_penalty };
         *logit -= count as f32 * config.frequency_penalty + config.presence_penalty;
     }
+    let window = &history[history.len().saturating_sub(config.dry_penalty_last_n)..];
+    for (token, logit) in logits.iter_mut().enumerate() {
+        *logit -= oracle_dry(config, window, token as u32);
+    }
     logits
+}
+
+/// Breakers of the tests: 1 alone; 2, and 2 followed by 3.
+const BREAKERS: [(u32, &[u32]); 3] = [(1, &[]), (2, &[3]), (2, &[3, 3])];
+
+/// What DRY takes from a token: every end of the window is looked for before every place where the token stands.
+fn oracle_dry(config: &SamplerConfig, window: &[u32], token: u32) -> f32 {
+    if config.dry_multiplier == 0.0 || token == 1 {
+        return 0.0;
+    }
+    let stands = |at: usize, tail: &[u32]| window[at + 1..].starts_with(tail);
+    let ends = (0..window.len()).filter_map(|at| {
+        let tails = BREAKERS.iter().filter(|(head, tail)| *head == window[at] && stands(at, tail));
+        tails.map(|(_, tail)| at + 1 + tail.len()).max()
+    });
+    let after = &window[ends.last().unwrap_or(0)..];
+    let repeated = (0..window.len())
+        .filter(|&at| window[at] == token)
+        .filter_map(|at| (1..=after.len()).filter(|&n| window[..at].ends_with(&after[after.len() - n..])).max());
+    let Some(beyond) = repeated.max().and_then(|n| n.checked_sub(config.dry_allowed_length)) else { return 0.0 };
+    (0..beyond).fold(config.dry_multiplier, |cost, _| (cost * config.dry_base).min(2.0f32.powi(100)))
+}
+
+/// The row sum of NUMERICS.md 2.3, from the absolute index.
+fn row_sum(terms: &[f32]) -> f32 {
+    let chunk = |chunk: &[f32]| {
+        let mut lanes = [0.0f32; 16];
+        chunk.iter().enumerate().for_each(|(i, term)| lanes[i % 16] += term);
+        for width in [8, 4, 2, 1] {
+            (0..width).for_each(|lane| lanes[lane] += lanes[lane + width]);
+        }
+        lanes[0]
+    };
+    terms.chunks(256).fold(0.0, |sum, terms| sum + chunk(terms))
+}
+
+/// The lowest logit that top-nσ keeps of candidates in the order of their ids.
+fn oracle_floor(set: &[(u32, f32)], n: f32) -> f32 {
+    let highest = set.iter().map(|c| c.1).fold(f32::NEG_INFINITY, f32::max);
+    let below: Vec<f32> = set.iter().map(|c| c.1 - highest).collect();
+    let mean = row_sum(&below) / below.len() as f32;
+    let squares: Vec<f32> = below.iter().map(|d| (d - mean) * (d - mean)).collect();
+    highest - n * (row_sum(&squares) / squares.len() as f32).sqrt()
+}
+
+/// The temperature that the present candidates are drawn with.
+fn oracle_temperature(config: &SamplerConfig, set: &[(u32, f32)], order: Order) -> f32 {
+    let (middle, range) = (config.temperature, config.dynatemp_range);
+    if range == 0.0 || set.len() == 1 {
+        return middle;
+    }
+    let share = oracle_entropy(set, order).1 / ln::<Soft>(set.len() as f32);
+    let power = match config.dynatemp_exponent {
+        0.0 => 1.0,
+        _ if share <= 0.0 => 0.0,
+        exponent => exp::<Soft>(exponent * ln::<Soft>(share)),
+    };
+    let lowest = if middle - range > 0.0 { middle - range } else { 0.0 };
+    lowest + ((middle + range) - lowest) * power
 }
 
 fn softmax_parts(set: &[(u32, f32)], temperature: f32) -> Vec<f32> {
     set.iter().map(|c| exp::<Soft>((c.1 - set[0].1) / temperature)).collect()
 }
 
-fn oracle_typical(set: &mut Vec<(u32, f32)>, share: f32, order: Order) {
+fn information(p: f32) -> f32 {
+    if p == 0.0 { f32::INFINITY } else { -ln::<Soft>(p) }
+}
+
+/// Probabilities, and their entropy.
+fn oracle_entropy(set: &[(u32, f32)], order: Order) -> (Vec<f32>, f32) {
     let weights = softmax_parts(set, 1.0);
     let total = *prefix_sums(&weights, order).last().expect("not empty");
     let p: Vec<f32> = weights.iter().map(|w| w / total).collect();
-    let information = |p: f32| {
-        if p == 0.0 { f32::INFINITY } else { -ln::<Soft>(p) }
-    };
     let terms: Vec<f32> = p.iter().map(|&p| if p == 0.0 { 0.0 } else { p * information(p) }).collect();
     let entropy = *prefix_sums(&terms, order).last().expect("not empty");
+    (p, entropy)
+}
+
+fn oracle_typical(set: &mut Vec<(u32, f32)>, share: f32, order: Order) {
+    let (p, entropy) = oracle_entropy(set, order);
     let mut by_distance: Vec<(f32, usize)> =
         p.iter().enumerate().map(|(i, &p)| ((information(p) - entropy).abs(), i)).collect();
     by_distance.sort_by(|a, b| a.partial_cmp(b).expect("no NaN"));
@@ -109,6 +179,10 @@ fn oracle(
 ) -> (u32, Vec<(u32, f32)>) {
     let logits = oracle_logits(config, logits, history);
     let mut set: Vec<(u32, f32)> = (0..).zip(logits).filter(|c| c.1 > f32::NEG_INFINITY).collect();
+    if config.top_n_sigma > 0.0 {
+        let floor = oracle_floor(&set, config.top_n_sigma);
+        set.retain(|c| c.1 >= floor);
+    }
     set.sort_by(|a, b| b.1.partial_cmp(&a.1).expect("no NaN").then(a.0.cmp(&b.0)));
     if config.temperature <= 0.0 {
         return (set[0].0, set);
@@ -134,7 +208,11 @@ fn oracle(
         let leading = weights.iter().position(|&w| w < wanted).unwrap_or(weights.len());
         set.drain(..leading.max(1) - 1);
     }
-    let sums = prefix_sums(&softmax_parts(&set, config.temperature), order);
+    let temperature = oracle_temperature(config, &set, order);
+    if temperature <= 0.0 {
+        return (set[0].0, set);
+    }
+    let sums = prefix_sums(&softmax_parts(&set, temperature), order);
     let wanted = oracle_uniform(config, position, 0) * sums[sums.len() - 1];
     let index = sums.iter().position(|&s| s > wanted).unwrap_or(set.len() - 1);
     (set[index].0, set)
@@ -145,6 +223,9 @@ fn random_config(noise: &mut Noise, vocab: u32) -> SamplerConfig {
         seed: u64::from(noise.word()) << 32 | u64::from(noise.word()),
         sample_index: noise.below(3),
         temperature: noise.pick(&[0.0, 0.2, 0.8, 1.0, 1.0, 1.7, 20.0]),
+        dynatemp_range: noise.pick(&[0.0, 0.0, 0.2, 0.9, 3.0]),
+        dynatemp_exponent: noise.pick(&[0.0, 0.5, 1.0, 3.0]),
+        top_n_sigma: noise.pick(&[-1.0, 0.0, 0.5, 1.0, 3.0]),
         top_k: noise.pick(&[0, 0, 1, 5, 40, 300, 5000]),
         top_p: noise.pick(&[0.0, 0.5, 0.9, 0.95, 1.0, 1.0]),
         min_p: noise.pick(&[0.0, 0.0, 0.05, 0.3, 1.0]),
@@ -155,6 +236,11 @@ fn random_config(noise: &mut Noise, vocab: u32) -> SamplerConfig {
         repeat_penalty: noise.pick(&[1.0, 1.0, 1.1, 0.8]),
         frequency_penalty: noise.pick(&[0.0, 0.0, 0.3, -0.2]),
         presence_penalty: noise.pick(&[0.0, 0.0, 0.5]),
+        dry_multiplier: noise.pick(&[0.0, 0.3, 3.0]),
+        dry_base: noise.pick(&[1.0, 1.75, 4.0]),
+        dry_allowed_length: noise.pick(&[0, 1, 2, 5]),
+        dry_penalty_last_n: noise.pick(&[0, 20, usize::MAX]),
+        dry_breakers: BREAKERS.iter().map(|&(head, tail)| (head, tail.to_vec())).collect(),
         logit_bias: (0..noise.pick(&[0, 0, 3]))
             .map(|_| (noise.below(vocab), noise.pick(&[1.5, -0.5, f32::NEG_INFINITY])))
             .collect(),
@@ -174,6 +260,18 @@ fn random_logits(noise: &mut Noise, vocab: u32) -> Vec<f32> {
         .collect()
 }
 
+/// Tokens, sometimes few of them, that come back in the same order.
+fn random_history(noise: &mut Noise, vocab: u32) -> Vec<u32> {
+    let vocab = noise.pick(&[vocab, 4]);
+    let mut history: Vec<u32> = (0..noise.below(90)).map(|_| noise.below(vocab)).collect();
+    if !history.is_empty() {
+        let from = noise.below(history.len() as u32) as usize;
+        let again = from..(from + noise.below(30) as usize).min(history.len());
+        history.extend_from_within(again);
+    }
+    history
+}
+
 struct Case {
     config: SamplerConfig,
     logits: Vec<f32>,
@@ -188,7 +286,7 @@ impl Case {
         Self {
             config: random_config(noise, vocab),
             logits: random_logits(noise, vocab),
-            history: (0..noise.below(90)).map(|_| noise.below(vocab)).collect(),
+            history: random_history(noise, vocab),
             position: noise.word() as usize,
         }
     }
@@ -212,6 +310,35 @@ fn equals_the_naive_oracle() {
         let (token, set) = case.oracle(Order::Specified);
         assert_eq!(case.sample(), token, "case {number}: {:?}", case.config);
         assert!(set.iter().any(|c| c.0 == token), "case {number}");
+    }
+}
+
+/// An oracle that leaves a step out is noticed, so the cases above reach every step.
+#[test]
+fn a_missing_step_is_noticed() {
+    type Without = fn(&mut SamplerConfig);
+    let steps: [(&str, Without); 11] = [
+        ("bias", |c| c.logit_bias.clear()),
+        ("penalties", |c| c.repeat_last_n = 0),
+        ("DRY", |c| c.dry_multiplier = 0.0),
+        ("the length that DRY allows", |c| c.dry_allowed_length = 0),
+        ("top-nσ", |c| c.top_n_sigma = 0.0),
+        ("top-k", |c| c.top_k = 0),
+        ("typical", |c| c.typical_p = 1.0),
+        ("top-p", |c| c.top_p = 1.0),
+        ("min-p", |c| c.min_p = 0.0),
+        ("XTC", |c| c.xtc_probability = 0.0),
+        ("dynamic temperature", |c| c.dynatemp_range = 0.0),
+    ];
+    for (name, without) in steps {
+        let mut noise = Noise(3);
+        let noticed = (0..4000).any(|_| {
+            let mut case = Case::random(&mut noise);
+            let token = case.sample();
+            without(&mut case.config);
+            case.oracle(Order::Specified).0 != token
+        });
+        assert!(noticed, "{name}");
     }
 }
 
@@ -288,11 +415,12 @@ fn ties_go_to_the_lowest_token_and_the_zeros_are_equal() {
 #[test]
 fn cut_offs_are_monotone() {
     type Set = fn(&mut SamplerConfig, f32);
-    let settings: [(Set, [f32; 4]); 4] = [
+    let settings: [(Set, [f32; 4]); 5] = [
         (|c, v| c.top_k = v as usize, [1.0, 4.0, 20.0, 60.0]),
         (|c, v| c.top_p = v, [0.1, 0.5, 0.9, 0.999]),
         (|c, v| c.min_p = v, [0.9, 0.3, 0.05, 0.001]),
         (|c, v| c.typical_p = v, [0.1, 0.5, 0.9, 0.999]),
+        (|c, v| c.top_n_sigma = v, [0.1, 1.0, 2.0, 3.0]),
     ];
     let mut noise = Noise(2);
     let logits: Vec<f32> = (0..80).map(|_| noise.unit() * 6.0).collect();

@@ -2,6 +2,8 @@
 
 use samebit_gguf::GgufError;
 
+use crate::breakers::{LONGEST_BREAKER, MOST_BREAKERS};
+
 /// Why a vocabulary cannot be used, or tokens cannot be turned into text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +51,9 @@ pub enum TextError {
     /// A score is not a number.
     #[error("tokenizer.ggml.scores[{0}] is NaN: the file was made wrongly, convert the model again")]
     Score(usize),
+    /// Texts that DRY should not follow repetitions beyond, which are too many, too long or empty.
+    #[error("DRY's sequence breakers: at most {MOST_BREAKERS} texts of 1 to {LONGEST_BREAKER} bytes")]
+    Breakers,
     /// A token id beyond the vocabulary.
     #[error("token {id} is outside the vocabulary of {vocab_size}: give ids that this model's tokenizer made")]
     TokenId {

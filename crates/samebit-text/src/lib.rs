@@ -21,6 +21,7 @@
 
 mod alphabet;
 mod bpe;
+mod breakers;
 mod detokenize;
 mod error;
 mod ids;
@@ -35,6 +36,7 @@ mod tokenizer;
 mod unicode;
 mod vocab;
 
+pub use breakers::{BREAKERS, LONGEST_BREAKER, MOST_BREAKERS};
 pub use error::TextError;
 pub use pretokenizer::table::pretokenizer_names;
 pub use stream::StreamDecoder;

@@ -177,7 +177,8 @@ impl Tokenizer {
         out
     }
 
-    fn encode_text(&self, text: &[u8], space: bool, out: &mut Vec<u32>) {
+    /// The ids of plain text, after a space if that is wanted and the vocabulary's kind has it.
+    pub(crate) fn encode_text(&self, text: &[u8], space: bool, out: &mut Vec<u32>) {
         match &self.kind {
             Kind::Bpe(bpe) => bpe.encode(text, &self.ids, out),
             Kind::Spm(spm) if space => spm.encode(&[b" ", text].concat(), &self.ids, out),

@@ -120,7 +120,7 @@ fn source(args: &PromptArgs) -> Result<Source, Failure> {
         (None, None) => return Err(Failure::Usage("no prompt: give one with -p TEXT, -f FILE or --tokens IDS".into())),
     };
     if args.escape && args.prompt.is_some() {
-        source.bytes = unescape(&source.bytes);
+        source.bytes = unescaped(&source.bytes);
     }
     Ok(source)
 }
@@ -171,8 +171,14 @@ pub(crate) fn template(
     template.map_err(|error| Failure::Input(format!("--chat-template {wanted}: {error}")))
 }
 
+/// As [`unescaped`], of text.
+pub(crate) fn unescape(text: &str) -> String {
+    // Only ASCII characters are replaced, by such.
+    String::from_utf8_lossy(&unescaped(text.as_bytes())).into_owned()
+}
+
 /// `\n`, `\t`, `\r`, `\\`, `\'` and `\"` become the characters; any other backslash stays.
-fn unescape(bytes: &[u8]) -> Vec<u8> {
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&first, tail)) = rest.split_first() {
@@ -195,8 +201,8 @@ mod tests {
 
     #[test]
     fn escapes() {
-        assert_eq!(unescape(br#"a\nb\t\\n\'\"\r"#), b"a\nb\t\\n'\"\r");
-        assert_eq!(unescape(br"\x \"), br"\x \");
+        assert_eq!(unescaped(br#"a\nb\t\\n\'\"\r"#), b"a\nb\t\\n'\"\r");
+        assert_eq!(unescaped(br"\x \"), br"\x \");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Knows nothing of the settings. NUMERICS.md, "Sampling".
 
-use samebit_numerics::arith::Soft;
+use samebit_numerics::arith::{Float32, Single, Soft};
 use samebit_numerics::math::{exp, ln};
-use samebit_numerics::reduce::CHUNK;
+use samebit_numerics::reduce::{CHUNK, row_sum};
 
 /// A token that may be drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +49,19 @@ pub(super) fn highest(logits: &[f32]) -> Option<u32> {
     let first = at?;
     let within = logits[first..].iter().position(|&logit| rank(logit) == best)?;
     u32::try_from(first + within).ok()
+}
+
+/// Top-nσ sampling (Tang et al., 2024): the highest logit less `n` standard deviations of all that are not `-inf`; `-inf` where that
+/// is no number.
+pub(super) fn sigma_floor(logits: &[f32], n: f32) -> f32 {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut terms: Vec<f32> =
+        logits.iter().filter(|logit| **logit > f32::NEG_INFINITY).map(|logit| logit - highest).collect();
+    let count = terms.len() as f32;
+    let mean = row_sum::<Single<Soft>>(&terms) / count;
+    terms.iter_mut().for_each(|term| *term = (*term - mean) * (*term - mean));
+    let floor = highest - n * Soft::sqrt(row_sum::<Single<Soft>>(&terms) / count);
+    if floor.is_finite() { floor } else { f32::NEG_INFINITY }
 }
 
 /// One integer that orders candidates: higher logit first, then lower token.
@@ -103,14 +116,14 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Takes the `limit` highest of the logits that are not `-inf`, in order; false if there is none. No limit: 0.
+    /// Takes the `limit` highest of the logits that are not `-inf` nor below `floor`, in order; false if there is none. No limit: 0.
     ///
     /// With `min_p` above zero only candidates that pass [`Candidates::keep_min_p`] are ordered. That step drops
     /// a tail, so asking for it here gives the same set sooner, if nothing between would look at that tail.
-    pub(super) fn fill(&mut self, logits: &[f32], limit: usize, min_p: f32) -> bool {
+    pub(super) fn fill(&mut self, logits: &[f32], floor: f32, limit: usize, min_p: f32) -> bool {
         self.peaks.clear();
         self.peaks.extend(logits.chunks(BLOCK).map(highest_rank));
-        let least = self.least(limit);
+        let least = self.least(limit).max(rank(floor));
         let highest = self.peaks.iter().zip(logits.chunks(BLOCK)).max_by_key(|&(&peak, _)| peak);
         let highest = highest.map_or(0.0, |(_, block)| block.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         // exp's error is far below the factor e that is left here: what lies lower has no chance.
@@ -160,19 +173,21 @@ impl Candidates {
         RunningSum::of(self.weights.iter().copied())
     }
 
+    /// Each candidate's probability and information, and their entropy. An underflowed weight carries none and is the least typical.
+    fn entropy(&mut self) -> (Vec<(f32, f32)>, f32) {
+        let total = self.weigh(1.0);
+        let fact = |&weight: &f32| {
+            let p = weight / total;
+            (p, if p > 0.0 { -ln::<Soft>(p) } else { f32::INFINITY })
+        };
+        let facts: Vec<(f32, f32)> = self.weights.iter().map(fact).collect();
+        let entropy = RunningSum::of(facts.iter().map(|&(p, information)| if p > 0.0 { p * information } else { 0.0 }));
+        (facts, entropy)
+    }
+
     /// Locally typical sampling (Meister et al., 2022): the fewest candidates, nearest to the entropy first, that hold more than `share`.
     pub(super) fn keep_typical(&mut self, share: f32) {
-        let total = self.weigh(1.0);
-        // (probability, information): an underflowed weight carries no entropy and is the least typical.
-        let facts: Vec<(f32, f32)> = self
-            .weights
-            .iter()
-            .map(|&weight| {
-                let p = weight / total;
-                (p, if p > 0.0 { -ln::<Soft>(p) } else { f32::INFINITY })
-            })
-            .collect();
-        let entropy = RunningSum::of(facts.iter().map(|&(p, information)| if p > 0.0 { p * information } else { 0.0 }));
+        let (facts, entropy) = self.entropy();
         let distance = |&index: &usize| (facts[index].1 - entropy).abs();
         let mut order: Vec<usize> = (0..facts.len()).collect();
         order.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
@@ -208,11 +223,30 @@ impl Candidates {
         self.items.drain(..leading.saturating_sub(1));
     }
 
+    /// Dynamic temperature: from `middle - range`, but not below 0, where one candidate is certain, to `middle + range` where all are alike.
+    pub(super) fn temperature(&mut self, middle: f32, range: f32, exponent: f32) -> f32 {
+        if self.items.len() < 2 {
+            return middle;
+        }
+        let (_, entropy) = self.entropy();
+        let share = entropy / ln::<Soft>(self.items.len() as f32);
+        let power = match (share > 0.0, exponent) {
+            (_, 0.0) => 1.0,
+            (true, exponent) => exp::<Soft>(exponent * ln::<Soft>(share)),
+            (false, _) => 0.0,
+        };
+        let lowest = (middle - range).max(0.0);
+        lowest + ((middle + range) - lowest) * power
+    }
+
     /// The first candidate at which the running sum of weights exceeds `uniform` times their total.
     ///
     /// `uniform` is below 1 by at least 2^-24, so the product is below the total and the search ends; the last
     /// candidate is named for form's sake.
     pub(super) fn draw(&mut self, temperature: f32, uniform: f32) -> Option<u32> {
+        if temperature <= 0.0 {
+            return self.items.first().map(|candidate| candidate.token);
+        }
         let wanted = uniform * self.weigh(temperature);
         let mut sum = RunningSum::default();
         let index = self.weights.iter().position(|&w| sum.add(w) > wanted);
@@ -256,12 +290,12 @@ mod tests {
     fn fill_orders_and_cuts() {
         let mut set = Candidates::default();
         let logits = [0.0, 2.0, f32::NEG_INFINITY, -0.0, 2.0];
-        assert!(set.fill(&logits, 0, 0.0));
+        assert!(set.fill(&logits, f32::NEG_INFINITY, 0, 0.0));
         let tokens: Vec<u32> = set.items().iter().map(|c| c.token).collect();
         assert_eq!(tokens, [1, 4, 0, 3]);
-        assert!(set.fill(&logits, 3, 0.0));
+        assert!(set.fill(&logits, f32::NEG_INFINITY, 3, 0.0));
         assert_eq!(set.items().len(), 3);
-        assert!(!set.fill(&[f32::NEG_INFINITY; 4], 0, 0.0));
+        assert!(!set.fill(&[f32::NEG_INFINITY; 4], f32::NEG_INFINITY, 0, 0.0));
     }
 
     /// Rows of many lengths with ties, both zeros and tokens that are banned.
@@ -284,7 +318,7 @@ mod tests {
             assert_eq!(highest(&logits), plain.first().map(|&key| from_key(key).token));
             let mut set = Candidates::default();
             for limit in [0, 1, 2, 3, 40, 64, 65, 5000] {
-                assert_eq!(set.fill(&logits, limit, 0.0), !plain.is_empty());
+                assert_eq!(set.fill(&logits, f32::NEG_INFINITY, limit, 0.0), !plain.is_empty());
                 let most = if limit == 0 { plain.len() } else { limit.min(plain.len()) };
                 let wanted: Vec<Candidate> = plain[..most].iter().copied().map(from_key).collect();
                 assert_eq!(set.items(), wanted, "{} logits, limit {limit}", logits.len());
@@ -308,7 +342,7 @@ mod tests {
         let logits: Vec<f32> = (0..600u32).map(|i| (i * 7919 % 601) as f32 / 50.0).collect();
         for share in [0.01, 0.2, 1.0] {
             let (mut early, mut late) = (Candidates::default(), Candidates::default());
-            assert!(early.fill(&logits, 0, share) && late.fill(&logits, 0, 0.0));
+            assert!(early.fill(&logits, f32::NEG_INFINITY, 0, share) && late.fill(&logits, f32::NEG_INFINITY, 0, 0.0));
             late.keep_min_p(share);
             assert_eq!(early.items(), late.items());
         }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how the values are used.
 
+use super::Breakers;
 use thiserror::Error;
 
 /// Settings of one sampled sequence. The defaults are llama.cpp's, except the seed, which is 0: the same run twice gives the same text.
@@ -13,6 +14,12 @@ pub struct SamplerConfig {
     pub sample_index: u32,
     /// Divides the logits before the draw; at zero or below the highest logit is taken.
     pub temperature: f32,
+    /// How far the temperature may move either way with the candidates' entropy; 0: not at all.
+    pub dynatemp_range: f32,
+    /// The share of the highest entropy, to this power, is the share of the way from the lowest to the highest temperature.
+    pub dynatemp_exponent: f32,
+    /// Keep logits at most this many standard deviations below the highest; 0 and less keeps all.
+    pub top_n_sigma: f32,
     /// Keep at most this many of the highest logits; 0 keeps all.
     pub top_k: usize,
     /// Keep the fewest candidates that hold this share of the probability; 1 keeps all.
@@ -33,6 +40,16 @@ pub struct SamplerConfig {
     pub frequency_penalty: f32,
     /// Subtracted from a token's logit if it was seen.
     pub presence_penalty: f32,
+    /// What DRY subtracts from a token that prolongs a repetition of the length allowed; 0 is nothing.
+    pub dry_multiplier: f32,
+    /// How many times as much each further token of that repetition costs.
+    pub dry_base: f32,
+    /// Repetitions shorter than this cost nothing.
+    pub dry_allowed_length: usize,
+    /// How many of the latest tokens DRY looks at, prompt included; `usize::MAX` is all, 0 is none.
+    pub dry_penalty_last_n: usize,
+    /// What a repetition is not followed beyond.
+    pub dry_breakers: Breakers,
     /// `(token, bias)`: added to that token's logit before anything else; `-inf` bans the token.
     pub logit_bias: Vec<(u32, f32)>,
 }
@@ -43,6 +60,9 @@ impl Default for SamplerConfig {
             seed: 0,
             sample_index: 0,
             temperature: 0.8,
+            dynatemp_range: 0.0,
+            dynatemp_exponent: 1.0,
+            top_n_sigma: -1.0,
             top_k: 40,
             top_p: 0.95,
             min_p: 0.05,
@@ -53,6 +73,11 @@ impl Default for SamplerConfig {
             repeat_penalty: 1.0,
             frequency_penalty: 0.0,
             presence_penalty: 0.0,
+            dry_multiplier: 0.0,
+            dry_base: 1.75,
+            dry_allowed_length: 2,
+            dry_penalty_last_n: usize::MAX,
+            dry_breakers: Breakers::default(),
             logit_bias: Vec::new(),
         }
     }
@@ -93,7 +118,6 @@ pub enum ParamError {
 }
 
 const SHARE: &str = "a number from 0 to 1";
-const FINITE: &str = "a finite number";
 
 impl SamplerConfig {
     /// The default settings at temperature 0: the highest logit, the lowest id where several are highest.
@@ -120,11 +144,23 @@ impl SamplerConfig {
         }
         for (name, value) in [
             ("temperature", self.temperature),
+            ("top_n_sigma", self.top_n_sigma),
             ("frequency_penalty", self.frequency_penalty),
             ("presence_penalty", self.presence_penalty),
         ] {
-            check(name, value, FINITE, value.is_finite())?;
+            check(name, value, "a finite number", value.is_finite())?;
         }
+        for (name, value) in [
+            ("dynatemp_range", self.dynatemp_range),
+            ("dynatemp_exponent", self.dynatemp_exponent),
+            ("dry_multiplier", self.dry_multiplier),
+        ] {
+            check(name, value, "a finite number from 0", value >= 0.0 && value.is_finite())?;
+        }
+        let highest = self.temperature + self.dynatemp_range;
+        check("dynatemp_range", self.dynatemp_range, "one that the temperature can be raised by", highest.is_finite())?;
+        let base = self.dry_base;
+        check("dry_base", base, "a finite number from 1", base >= 1.0 && base.is_finite())?;
         let repeat = self.repeat_penalty;
         check("repeat_penalty", repeat, "a finite number above 0", repeat > 0.0 && repeat.is_finite())?;
         self.validate_bias(vocab)
@@ -140,6 +176,11 @@ impl SamplerConfig {
             }
         }
         Ok(())
+    }
+
+    /// Whether DRY can change a logit.
+    pub(super) fn dries(&self) -> bool {
+        self.dry_multiplier > 0.0 && self.dry_penalty_last_n > 0
     }
 
     /// Whether the penalties can change a logit.
@@ -180,18 +221,18 @@ mod tests {
                 assert_eq!(config.validate(9).is_ok(), good, "{config:?}");
             }
         }
-        let all: [Set; 9] = [
-            shares[0],
-            shares[1],
-            shares[2],
-            shares[3],
-            shares[4],
+        let others: [Set; 9] = [
             |c, v| c.temperature = v,
+            |c, v| c.dynatemp_range = v,
+            |c, v| c.dynatemp_exponent = v,
+            |c, v| c.top_n_sigma = v,
             |c, v| c.repeat_penalty = v,
             |c, v| c.frequency_penalty = v,
             |c, v| c.presence_penalty = v,
+            |c, v| c.dry_multiplier = v,
+            |c, v| c.dry_base = v,
         ];
-        for set in all {
+        for set in shares.into_iter().chain(others) {
             for value in [f32::NAN, f32::INFINITY] {
                 let mut config = SamplerConfig::default();
                 set(&mut config, value);
@@ -204,6 +245,12 @@ mod tests {
             config.validate(9).map_err(|e| e.to_string()),
             Err("repeat_penalty is 0: give a finite number above 0".to_owned())
         );
+        for set in [others[1], others[2], others[7], others[8]] {
+            let mut config = SamplerConfig::default();
+            set(&mut config, -0.5);
+            assert!(config.validate(9).is_err(), "{config:?}");
+        }
+        assert!(SamplerConfig { dry_base: 0.5, ..SamplerConfig::default() }.validate(9).is_err());
     }
 
     #[test]

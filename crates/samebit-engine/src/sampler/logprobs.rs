@@ -20,7 +20,7 @@ pub fn token_logprob(row: &[f32], token: u32, top: usize) -> TokenLogprob {
         let of = |logit: f32| (logit - highest) - normaliser;
         let mut set = Candidates::default();
         if top > 0 {
-            set.fill(row, top, 0.0);
+            set.fill(row, f32::NEG_INFINITY, top, 0.0);
         }
         let top = set.items().iter().map(|candidate| (candidate.token, of(row[candidate.token as usize]))).collect();
         TokenLogprob { token, logprob: row.get(token as usize).map_or(f32::NEG_INFINITY, |&logit| of(logit)), top }

@@ -4,17 +4,20 @@
 //! random generator is counter-based and keeps no state, so sequences may be drawn in any order, again, or never.
 //! Knows nothing of models, text or time.
 //!
-//! The chain, in this order: the mask of a constraint, logit bias, penalties, top-k, typical, top-p, min-p, XTC, temperature, draw.
+//! The chain, in this order: the mask of a constraint, logit bias, penalties, DRY, top-nσ, top-k, typical, top-p, min-p, XTC, temperature,
+//! draw.
 
 mod candidates;
 mod config;
+mod dry;
 mod logprobs;
 mod penalties;
 
 pub use config::{ParamError, SamplerConfig};
+pub use dry::Breakers;
 pub use logprobs::token_logprob;
 
-use candidates::{Candidates, highest};
+use candidates::{Candidates, highest, sigma_floor};
 use penalties::Window;
 use samebit_numerics::philox::{philox4x32_10, uniform24};
 use thiserror::Error;
@@ -66,6 +69,8 @@ pub struct Sampler {
     config: SamplerConfig,
     vocab: usize,
     window: Window,
+    /// The tokens so far, if DRY wants them.
+    tokens: Vec<u32>,
     candidates: Candidates,
     changed: Vec<f32>,
 }
@@ -81,6 +86,7 @@ impl Sampler {
             config: config.clone(),
             vocab,
             window: Window::default(),
+            tokens: Vec::new(),
             candidates: Candidates::default(),
             changed: Vec::new(),
         })
@@ -95,6 +101,9 @@ impl Sampler {
     pub fn accept(&mut self, token: u32) {
         if self.config.penalises() {
             self.window.push(token, self.config.repeat_last_n);
+        }
+        if self.config.dries() {
+            self.tokens.push(token);
         }
     }
 
@@ -131,9 +140,10 @@ impl Sampler {
         drawn.ok_or(SampleError::NothingLeft { position })
     }
 
-    /// Steps 0 to 2: the logits themselves where nothing changes them.
+    /// Steps 0 to 3: the logits themselves where nothing changes them.
     fn bias_and_penalise<'a>(&self, logits: &'a [f32], mask: Option<&[u32]>, changed: &'a mut Vec<f32>) -> &'a [f32] {
-        if mask.is_none() && self.config.logit_bias.is_empty() && !self.config.penalises() {
+        let penalises = self.config.penalises() || self.config.dries();
+        if mask.is_none() && self.config.logit_bias.is_empty() && !penalises {
             return logits;
         }
         changed.clear();
@@ -152,16 +162,20 @@ impl Sampler {
         if self.config.penalises() {
             self.window.apply(&self.config, changed);
         }
+        if self.config.dries() {
+            dry::apply(&self.config, &self.tokens, changed);
+        }
         changed
     }
 
-    /// Steps 3 to 9; `None` if every logit is `-inf`.
+    /// Steps 4 to 11; `None` if every logit is `-inf`.
     fn draw(&mut self, logits: &[f32], position: usize) -> Option<u32> {
         let config = &self.config;
         let set = &mut self.candidates;
         let tail_unseen = config.top_k == 0 && config.typical_p >= 1.0 && config.top_p >= 1.0;
         let early_min_p = if tail_unseen { config.min_p } else { 0.0 };
-        if !set.fill(logits, config.top_k, early_min_p) {
+        let floor = if config.top_n_sigma > 0.0 { sigma_floor(logits, config.top_n_sigma) } else { f32::NEG_INFINITY };
+        if !set.fill(logits, floor, config.top_k, early_min_p) {
             return None;
         }
         if config.typical_p < 1.0 {
@@ -180,7 +194,11 @@ impl Sampler {
             set.exclude_top(config.xtc_threshold);
         }
         let uniform = uniform(config, position, Purpose::Draw);
-        set.draw(config.temperature, uniform)
+        let temperature = match config.dynatemp_range {
+            0.0 => config.temperature,
+            range => set.temperature(config.temperature, range, config.dynatemp_exponent),
+        };
+        set.draw(temperature, uniform)
     }
 }
 

@@ -1,7 +1,10 @@
 //! How the next token is drawn. Names and defaults are llama.cpp's; the seed's is not: the same run twice gives the same text.
 
+use crate::failure::Failure;
+use crate::prompt::unescape;
 use clap::Args;
-use samebit_engine::sampler::SamplerConfig;
+use samebit_engine::sampler::{Breakers, SamplerConfig};
+use samebit_text::{BREAKERS, Tokenizer};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
@@ -12,6 +15,15 @@ pub(crate) struct SamplingArgs {
     /// Temperature; 0: always the likeliest token
     #[arg(long, alias = "temperature", value_name = "T", default_value_t = 0.8, env = "SAMEBIT_TEMP")]
     pub(crate) temp: f32,
+    /// How far the temperature may move either way: down where the model is sure, up where it is not; 0: not at all
+    #[arg(long, value_name = "T", default_value_t = 0.0, env = "SAMEBIT_DYNATEMP_RANGE")]
+    pub(crate) dynatemp_range: f32,
+    /// The entropy's share, to this power, is the way from the lowest temperature to the highest
+    #[arg(long, value_name = "X", default_value_t = 1.0, env = "SAMEBIT_DYNATEMP_EXP")]
+    pub(crate) dynatemp_exp: f32,
+    /// Keep those at most N standard deviations of all logits below the likeliest; 0 and less: all
+    #[arg(long, alias = "top-nsigma", value_name = "N", default_value_t = -1.0, env = "SAMEBIT_TOP_N_SIGMA")]
+    pub(crate) top_n_sigma: f32,
     /// Keep the K likeliest; 0: all
     #[arg(long, value_name = "K", default_value_t = 40, env = "SAMEBIT_TOP_K")]
     pub(crate) top_k: i64,
@@ -42,18 +54,56 @@ pub(crate) struct SamplingArgs {
     /// Subtracted from the logits of tokens seen, once each time; 0: off
     #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_FREQUENCY_PENALTY")]
     pub(crate) frequency_penalty: f32,
+    /// Subtracted from the logit of a token that prolongs a repetition (DRY); 0: off
+    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_DRY_MULTIPLIER")]
+    pub(crate) dry_multiplier: f32,
+    /// DRY subtracts this many times as much for each further token of the repetition
+    #[arg(long, value_name = "X", default_value_t = 1.75, env = "SAMEBIT_DRY_BASE")]
+    pub(crate) dry_base: f32,
+    /// DRY leaves shorter repetitions alone
+    #[arg(long, value_name = "N", default_value_t = 2, env = "SAMEBIT_DRY_ALLOWED_LENGTH")]
+    pub(crate) dry_allowed_length: usize,
+    /// How many of the latest tokens DRY looks at, prompt included; -1: all, 0: none
+    #[arg(long, value_name = "N", default_value_t = -1, env = "SAMEBIT_DRY_PENALTY_LAST_N")]
+    pub(crate) dry_penalty_last_n: i64,
+    /// DRY follows no repetition beyond this text (\n, \t as in -e); may be repeated, replaces a line's end, `:`, `"` and
+    /// `*`; `none`: no such text
+    #[arg(long, value_name = "TEXT", env = "SAMEBIT_DRY_SEQUENCE_BREAKER")]
+    pub(crate) dry_sequence_breaker: Vec<String>,
     /// Add to a token's logit, as in 15043+1.5, 15043-1 or 15043-inf; may be repeated
     #[arg(long, value_name = "ID(+|-)BIAS", value_delimiter = ',', env = "SAMEBIT_LOGIT_BIAS", value_parser = bias)]
     pub(crate) logit_bias: Vec<(u32, f32)>,
 }
 
 impl SamplingArgs {
-    /// The engine's settings. They are checked by the sampler, which knows the vocabulary.
+    /// The texts that DRY follows no repetition beyond.
+    pub(crate) fn breakers(&self) -> Vec<String> {
+        match &self.dry_sequence_breaker[..] {
+            [] => BREAKERS.map(str::to_owned).to_vec(),
+            texts => texts.iter().filter(|text| *text != "none").map(|text| unescape(text)).collect(),
+        }
+    }
+
+    /// The engine's settings for a vocabulary.
+    ///
+    /// # Errors
+    /// One that makes no sense.
+    pub(crate) fn config_for(&self, tokenizer: &Tokenizer) -> Result<SamplerConfig, Failure> {
+        let breakers = tokenizer.breakers(&self.breakers()).map_err(|error| Failure::Usage(error.to_string()))?;
+        let config = SamplerConfig { dry_breakers: breakers.into_iter().collect(), ..self.config() };
+        config.validate(tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(config)
+    }
+
+    /// The engine's settings, but for what depends on a vocabulary. They are checked by the sampler, which knows it.
     pub(crate) fn config(&self) -> SamplerConfig {
         SamplerConfig {
             seed: self.seed,
             sample_index: 0,
             temperature: self.temp,
+            dynatemp_range: self.dynatemp_range,
+            dynatemp_exponent: self.dynatemp_exp,
+            top_n_sigma: self.top_n_sigma,
             top_k: usize::try_from(self.top_k).unwrap_or(0),
             top_p: self.top_p,
             min_p: self.min_p,
@@ -64,6 +114,11 @@ impl SamplingArgs {
             repeat_penalty: self.repeat_penalty,
             frequency_penalty: self.frequency_penalty,
             presence_penalty: self.presence_penalty,
+            dry_multiplier: self.dry_multiplier,
+            dry_base: self.dry_base,
+            dry_allowed_length: self.dry_allowed_length,
+            dry_penalty_last_n: usize::try_from(self.dry_penalty_last_n).unwrap_or(usize::MAX),
+            dry_breakers: Breakers::default(),
             logit_bias: self.logit_bias.clone(),
         }
     }
@@ -102,6 +157,19 @@ mod tests {
         let line = Line::try_parse_from(["x", "--top-k", "-1", "--repeat-last-n", "-1", "--temp", "-1"]);
         let config = line.unwrap_or_else(|e| panic!("{e}")).sampling.config();
         assert_eq!((config.top_k, config.repeat_last_n, config.temperature), (0, usize::MAX, -1.0));
+    }
+
+    #[test]
+    fn the_first_breaker_given_replaces_the_usual_ones() {
+        let breakers = |line: &[&str]| {
+            let line = Line::try_parse_from([&["x"], line].concat());
+            line.unwrap_or_else(|e| panic!("{e}")).sampling.breakers()
+        };
+        assert_eq!(breakers(&[]), BREAKERS);
+        let given =
+            ["--dry-sequence-breaker", r"\n", "--dry-sequence-breaker", "none", "--dry-sequence-breaker", "User:"];
+        assert_eq!(breakers(&given), ["\n", "User:"]);
+        assert!(breakers(&["--dry-sequence-breaker", "none"]).is_empty());
     }
 
     #[test]

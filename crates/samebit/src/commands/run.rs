@@ -62,12 +62,11 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
     if tokens.is_empty() {
         return Err(Failure::Input("the prompt has no tokens: give some text".into()));
     }
-    let mut sampler = args.sampling.config();
+    let mut sampler = args.sampling.config_for(&tokenizer)?;
     if args.ignore_eos {
         // Banned rather than passed over, as llama.cpp does: a text goes on more sensibly so.
         sampler.logit_bias.extend(tokenizer.eog_ids().into_iter().map(|id| (id, f32::NEG_INFINITY)));
     }
-    sampler.validate(tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
     let digest = if args.json { model::digest(&gguf, verbosity)? } else { String::new() };
     // Without a limit the context is the limit.
     let most = usize::try_from(args.predict).unwrap_or(usize::MAX);

@@ -16,7 +16,6 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
     samebit_server::init_log(format, level(verbosity));
     let mut options = options(&args.listen, &args.bounds, &args.batch)?;
-    options.sampling = args.sampling.config();
     options.predict = usize::try_from(args.predict).ok();
     options.date = args.template.date;
     options.otlp_endpoint = collector(args);
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     options.limits.rows = engine_options.ubatch;
     options.cpus = engine::cpus(args.place.pin, engine_options.threads, verbosity.quiet)?;
     let model = load(args, &engine_options, verbosity)?;
-    options.sampling.validate(model.tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
+    options.sampling = args.sampling.config_for(&model.tokenizer)?;
     if options.api_keys.is_empty() && !samebit_server::is_local(&options.host) {
         output::note(
             verbosity.quiet,

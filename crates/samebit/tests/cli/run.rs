@@ -228,6 +228,24 @@ fn speculation_changes_nothing_but_itself() {
     assert_eq!(off, Value::Null);
 }
 
+/// DRY looks at all tokens before, which come by other ways with another cut, cache or guess.
+#[test]
+fn what_repeats_costs_and_nothing_else_matters() {
+    let model = smollm2();
+    let prompt = "one two three one two three one two three";
+    let args = ["run", "-m", &model, "-p", prompt, "-n", "24", "--temp", "0", "--json"];
+    let tokens = |more: &[&str]| json(&[&args, more].concat())["tokens"].clone();
+    let plain = tokens(&[]);
+    let dry = tokens(&["--dry-multiplier", "3"]);
+    assert_ne!(dry, plain);
+    for flags in [&["-t", "1", "-ub", "3"][..], &["--spec", "4"], &["--no-kv-cache"]] {
+        assert_eq!(tokens(&[&["--dry-multiplier", "3"], flags].concat()), dry, "{flags:?}");
+    }
+    let broken = ["--dry-multiplier", "3", "--dry-sequence-breaker", " three"];
+    assert_ne!(tokens(&broken), dry, "a repetition that ends at a breaker costs nothing");
+    assert_eq!(tokens(&["--dry-multiplier", "3", "--dry-penalty-last-n", "0"]), plain);
+}
+
 #[test]
 fn speculation_changes_nothing_on_a_real_model() {
     let model = smollm2();

@@ -34,6 +34,10 @@ fn settings_that_make_no_sense_are_usage_errors() {
         (&["--top-p", "1.5"][..], &["top_p is 1.5", "0 to 1"][..]),
         (&["--temp", "nan"], &["temperature"]),
         (&["--repeat-penalty", "0"], &["repeat_penalty"]),
+        (&["--dry-base", "0.5"], &["dry_base", "from 1"]),
+        (&["--dry-sequence-breaker", ""], &["sequence breakers", "1 to 40 bytes"]),
+        (&["--dynatemp-range", "-1"], &["dynatemp_range"]),
+        (&["--top-n-sigma", "nan"], &["top_n_sigma"]),
         (&["--logit-bias", "512+1"], &["token 512", "0 to 511"]),
         (&["--isa", "mmx"], &["--isa", "mmx"]),
     ] {

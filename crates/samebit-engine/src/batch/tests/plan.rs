@@ -133,6 +133,11 @@ impl World {
                 repeat_last_n: dice.pick(&[4, usize::MAX]),
                 repeat_penalty: dice.pick(&[1.0, 1.2]),
                 frequency_penalty: dice.pick(&[0.0, 0.2]),
+                dry_multiplier: dice.pick(&[0.0, 2.0]),
+                dry_penalty_last_n: dice.pick(&[8, usize::MAX]),
+                dry_breakers: [(1, vec![]), (2, vec![3])].into_iter().collect(),
+                dynatemp_range: dice.pick(&[0.0, 0.5]),
+                top_n_sigma: dice.pick(&[-1.0, 1.5]),
                 logit_bias: vec![(dice.below(self.vocabulary) as u32, dice.pick(&[1.5, f32::NEG_INFINITY]))],
                 ..plain
             },

@@ -25,6 +25,9 @@ pub(crate) struct Knobs {
     max_completion_tokens: Option<i64>,
     max_output_tokens: Option<i64>,
     temperature: Option<f32>,
+    dynatemp_range: Option<f32>,
+    dynatemp_exponent: Option<f32>,
+    top_n_sigma: Option<f32>,
     top_p: Option<f32>,
     top_k: Option<i64>,
     min_p: Option<f32>,
@@ -36,6 +39,11 @@ pub(crate) struct Knobs {
     repeat_last_n: Option<i64>,
     presence_penalty: Option<f32>,
     frequency_penalty: Option<f32>,
+    dry_multiplier: Option<f32>,
+    dry_base: Option<f32>,
+    dry_allowed_length: Option<u32>,
+    dry_penalty_last_n: Option<i64>,
+    dry_sequence_breakers: Option<Vec<String>>,
     #[serde(default, deserialize_with = "biases")]
     logit_bias: Vec<(u32, f32)>,
     #[serde(default, deserialize_with = "seed")]
@@ -150,6 +158,11 @@ impl Knobs {
     pub(crate) fn request(&self, app: &App, most: Option<usize>) -> Result<Request, ApiError> {
         let tokenizer = &app.model.tokenizer;
         let mut sampler = self.sampler(&app.options.sampling)?;
+        if let Some(texts) = &self.dry_sequence_breakers {
+            let breakers = tokenizer.breakers(texts);
+            let breakers = breakers.map_err(|error| ApiError::field("dry_sequence_breakers", error.to_string()))?;
+            sampler.dry_breakers = breakers.into_iter().collect();
+        }
         let ignore_eos = self.ignore_eos.unwrap_or(false);
         let ends = tokenizer.eog_ids();
         if ignore_eos {
@@ -195,6 +208,9 @@ impl Knobs {
             seed: self.seed.unwrap_or(default.seed),
             sample_index: default.sample_index,
             temperature: self.temperature.unwrap_or(default.temperature),
+            dynatemp_range: self.dynatemp_range.unwrap_or(default.dynatemp_range),
+            dynatemp_exponent: self.dynatemp_exponent.unwrap_or(default.dynatemp_exponent),
+            top_n_sigma: self.top_n_sigma.unwrap_or(default.top_n_sigma),
             top_k: count("top_k", self.top_k, default.top_k, 0)?,
             top_p: self.top_p.unwrap_or(default.top_p),
             min_p: self.min_p.unwrap_or(default.min_p),
@@ -205,6 +221,16 @@ impl Knobs {
             repeat_penalty: self.repeat_penalty.unwrap_or(default.repeat_penalty),
             frequency_penalty: self.frequency_penalty.unwrap_or(default.frequency_penalty),
             presence_penalty: self.presence_penalty.unwrap_or(default.presence_penalty),
+            dry_multiplier: self.dry_multiplier.unwrap_or(default.dry_multiplier),
+            dry_base: self.dry_base.unwrap_or(default.dry_base),
+            dry_allowed_length: self.dry_allowed_length.map_or(default.dry_allowed_length, |length| length as usize),
+            dry_penalty_last_n: count(
+                "dry_penalty_last_n",
+                self.dry_penalty_last_n,
+                default.dry_penalty_last_n,
+                usize::MAX,
+            )?,
+            dry_breakers: default.dry_breakers.clone(),
             logit_bias,
         })
     }

@@ -1,0 +1,103 @@
+//! Where texts begin within tokens: what DRY does not follow a repetition beyond. NUMERICS.md, "Sampling", "Breakers of a text".
+//!
+//! Knows a vocabulary; nothing of repetitions.
+
+use std::collections::BTreeSet;
+
+use crate::{TextError, Tokenizer};
+
+/// The usual texts: a line's end, and what frames names, speech and emphasis.
+pub const BREAKERS: [&str; 4] = ["\n", ":", "\"", "*"];
+/// Most texts.
+pub const MOST_BREAKERS: usize = 32;
+/// Most bytes of a text.
+pub const LONGEST_BREAKER: usize = 40;
+/// Most tokens of a tail.
+const LONGEST_TAIL: usize = 20;
+
+impl Tokenizer {
+    /// The ways in which texts begin within tokens: a token, and the tokens of the text's rest, none if the token holds all of it.
+    ///
+    /// # Errors
+    /// More than [`MOST_BREAKERS`] texts, an empty one, or one of more than [`LONGEST_BREAKER`] bytes.
+    pub fn breakers(&self, texts: &[impl AsRef<str>]) -> Result<BTreeSet<(u32, Vec<u32>)>, TextError> {
+        let good = |text: &str| !text.is_empty() && text.len() <= LONGEST_BREAKER;
+        if texts.len() > MOST_BREAKERS || !texts.iter().all(|text| good(text.as_ref())) {
+            return Err(TextError::Breakers);
+        }
+        Ok(texts.iter().flat_map(|text| self.beginnings(text.as_ref())).collect())
+    }
+
+    fn beginnings(&self, text: &str) -> Vec<(u32, Vec<u32>)> {
+        let whole = text.as_bytes();
+        // Each beginning with the tokens of the rest.
+        let parts: Vec<(&[u8], Vec<u32>)> = text
+            .char_indices()
+            .skip(1)
+            .map(|(at, _)| {
+                let mut tail = Vec::new();
+                self.encode_text(&whole[at..], false, &mut tail);
+                tail.truncate(LONGEST_TAIL);
+                (&whole[..at], tail)
+            })
+            .collect();
+        let mut found = Vec::new();
+        // A vocabulary's ids are u32.
+        for id in 0..self.vocab_size() as u32 {
+            let Some(token) = self.piece(id) else { continue };
+            if token.windows(whole.len()).any(|window| window == whole) {
+                found.push((id, Vec::new()));
+            } else {
+                let parts = parts.iter().filter(|(beginning, _)| token.ends_with(beginning));
+                found.extend(parts.map(|(_, tail)| (id, tail.clone())));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samebit_gguf::{Metadata, Strings};
+
+    /// a, b, é (two bytes), ab, xa, aé, xaby, x, y
+    fn tokenizer() -> Tokenizer {
+        let mut metadata = Metadata::new();
+        metadata.insert("tokenizer.ggml.model", "gpt2");
+        metadata.insert("tokenizer.ggml.pre", "gpt-2");
+        let tokens = ["a", "b", "Ã", "©", "ab", "xa", "aÃ", "xaby", "x", "y"];
+        metadata.insert("tokenizer.ggml.tokens", Strings::from_iter(tokens));
+        metadata.insert("tokenizer.ggml.merges", Strings::from_iter(["a b", "x a", "a Ã"]));
+        Tokenizer::from_metadata(&metadata).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn breakers(texts: &[&str]) -> Vec<(u32, Vec<u32>)> {
+        tokenizer().breakers(texts).unwrap_or_else(|error| panic!("{error}")).into_iter().collect()
+    }
+
+    #[test]
+    fn a_text_within_a_token_needs_no_tail() {
+        assert_eq!(breakers(&["b"]), [(1, vec![]), (4, vec![]), (7, vec![])]);
+    }
+
+    #[test]
+    fn a_text_that_begins_at_a_token_s_end_has_a_tail() {
+        assert_eq!(breakers(&["ab"]), [(0, vec![1]), (4, vec![]), (5, vec![1]), (7, vec![])]);
+        // Where each of its characters may begin the rest.
+        assert_eq!(breakers(&["aby"]), [(0, vec![1, 9]), (4, vec![9]), (5, vec![1, 9]), (7, vec![])]);
+        assert_eq!(breakers(&["é"]), [], "no token has the whole character");
+        assert_eq!(breakers(&["aéb"]).iter().map(|(head, _)| *head).collect::<Vec<_>>(), [0, 5]);
+    }
+
+    #[test]
+    fn several_texts_are_one_set_and_bounded() {
+        assert_eq!(breakers(&["b", "b"]), breakers(&["b"]));
+        assert_eq!(breakers(&[]), []);
+        let long = "x".repeat(LONGEST_BREAKER + 1);
+        for wrong in [vec![""], vec![long.as_str()], vec!["x"; MOST_BREAKERS + 1]] {
+            let error = tokenizer().breakers(&wrong).expect_err("out of bounds");
+            assert_eq!(error.to_string(), "DRY's sequence breakers: at most 32 texts of 1 to 40 bytes");
+        }
+    }
+}
