@@ -11,6 +11,8 @@ const MOST_TEXT_BYTES: usize = 64 << 10;
 const MOST_REPEATED: u64 = 10_000;
 /// A number's divisor: as many states its digits have.
 const MOST_DIVISOR: f64 = 10_000.0;
+/// Members of objects: each takes part with each other one of its object, so the squares are added.
+const MOST_MEMBERS: usize = 1000;
 /// Brackets within brackets.
 const MOST_NESTED: usize = 64;
 
@@ -23,7 +25,11 @@ pub(crate) fn check(source: &Source) -> Result<(), GrammarError> {
             if bytes > MOST_SCHEMA_BYTES {
                 return too_large(format!("a schema may have {} KiB", MOST_SCHEMA_BYTES >> 10));
             }
-            walk(schema)
+            walk(schema)?;
+            if squares(schema) > MOST_MEMBERS * MOST_MEMBERS {
+                return too_large(format!("one object may have {MOST_MEMBERS} `properties`, several of them fewer"));
+            }
+            Ok(())
         }
         Source::Regex(text) | Source::Lark(text) => {
             length(text)?;
@@ -54,6 +60,19 @@ fn weigh(value: &Value) -> usize {
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(|item| weigh(item) + 1).sum::<usize>() + 2,
         Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + 4 + weigh(value)).sum::<usize>() + 2,
+    }
+}
+
+/// The squares of how many members its objects have, added.
+fn squares(schema: &Value) -> usize {
+    match schema {
+        Value::Array(items) => items.iter().map(squares).sum(),
+        Value::Object(fields) => {
+            let members = fields.get("properties").and_then(Value::as_object).map_or(0, |members| members.len());
+            // At most the square of a schema's bytes.
+            members * members + fields.values().map(squares).sum::<usize>()
+        }
+        _ => 0,
     }
 }
 

@@ -130,12 +130,26 @@ fn begin(factory: &ParserFactory, grammar: TopLevelGrammar) -> Result<Matcher, G
     }
 }
 
+/// What the library's messages mean to whoever wrote the grammar, by a part of each.
+const PLAINLY: [(&str, &str); 4] = [
+    ("NoExtensionBias", "no text is as it wants: something in it can never be, or never ends"),
+    (
+        "Too many items",
+        "what may come next is too much work to find: give it an end, or larger pieces than single characters",
+    ),
+    ("coerce_one_of", "`oneOf` with alternatives that overlap: write `anyOf`"),
+    ("'referencing' feature", "`$ref` may only point into the schema itself, as `#/$defs/name` does"),
+];
+
 /// A library's message, kept to one line of bounded length.
 fn one_line(message: &str) -> String {
     const MOST: usize = 300;
-    // A backtrace is for the library's authors.
+    if let Some((_, plain)) = PLAINLY.iter().find(|(part, _)| message.contains(part)) {
+        return (*plain).to_owned();
+    }
+    // A backtrace is for the library's authors, and so is a word about how much was said.
     let message = message.split("<backtrace>").next().unwrap_or_default();
-    let words: Vec<&str> = message.split_whitespace().collect();
+    let words: Vec<&str> = message.split_whitespace().filter(|word| *word != "<non-verbose/>").collect();
     let line = words.join(" ");
     match line.char_indices().nth(MOST) {
         Some((at, _)) => format!("{}…", &line[..at]),

@@ -12,7 +12,10 @@ fn tokenizer() -> Arc<Tokenizer> {
     let mut texts: Vec<String> = ["<|end|>", "<|mark|>"].map(String::from).to_vec();
     let letter = |byte: u32| match byte {
         33..=126 | 161..=172 | 174..=255 => char::from_u32(byte),
-        _ => char::from_u32(256 + byte),
+        // GPT-2's alphabet: the others by their order.
+        0..=32 => char::from_u32(256 + byte),
+        127..=160 => char::from_u32(289 + byte - 127),
+        _ => char::from_u32(323),
     };
     texts.extend((0..=255).filter_map(letter).map(String::from));
     texts.extend(["\":", "true", "12"].map(String::from));
@@ -86,6 +89,23 @@ fn expressions_and_grammars() {
     assert!(allowed(live.mask().expect("a mask").expect("constrained"), 1));
     live.accept(1).expect("allowed");
     assert!(!allowed(live.mask().expect("a mask").expect("constrained"), END));
+}
+
+/// What is forced after a byte of a character is the rest of that character, though that alone is no text.
+#[test]
+fn characters_that_are_several_tokens_are_forced_to_their_end() {
+    let (grammars, tokenizer) = grammars();
+    let smile = json!({"enum": ["👍 good", "👎 bad"]});
+    let sources = [
+        (Source::Lark("start: \"☃\"".into()), "☃"),
+        (Source::JsonSchema(smile.clone()), "\"👍 good\""),
+        (Source::JsonSchema(smile), "\"👎 bad\""),
+        (Source::JsonSchema(json!({"properties": {"ﷺ": {"const": 12}}, "required": ["ﷺ"]})), "{\"ﷺ\": 12}"),
+    ];
+    for (source, text) in sources {
+        let grammar = grammars.compile(&source).expect("a grammar");
+        assert!(takes(&grammar, &tokenizer, text), "{text}");
+    }
 }
 
 #[test]
@@ -190,6 +210,27 @@ fn bombs() {
     }
 }
 
+/// An object of so many members.
+fn members(count: usize) -> serde_json::Value {
+    let members: serde_json::Map<_, _> = (0..count).map(|i| (format!("p{i}"), json!({"type": "string"}))).collect();
+    json!({"type": "object", "properties": members})
+}
+
+#[test]
+fn what_nobody_can_write_is_said_plainly() {
+    let (grammars, _) = grammars();
+    let refused = |source| grammars.compile(&source).err().map(|error| error.to_string()).unwrap_or_default();
+    for source in [Source::JsonSchema(json!({"$ref": "#"})), Source::Lark("start: start".into())] {
+        let error = refused(source);
+        assert!(error.ends_with("no text is as it wants: something in it can never be, or never ends"), "{error}");
+    }
+    let elsewhere = refused(Source::JsonSchema(json!({"$ref": "http://127.0.0.1/schema"})));
+    assert!(elsewhere.contains("only point into the schema itself"), "{elsewhere}");
+    let overlap = json!({"oneOf": [{"type": "string", "maxLength": 3}, {"type": "string", "minLength": 2}]});
+    let overlap = refused(Source::JsonSchema(overlap));
+    assert!(overlap.contains("write `anyOf`"), "{overlap}");
+}
+
 #[test]
 fn errors_are_one_line() {
     let (grammars, _) = grammars();
@@ -202,6 +243,11 @@ fn errors_are_one_line() {
             "repetitions may multiply to 10000",
         ),
         (Source::JsonSchema(json!({"multipleOf": 10_001})), "`multipleOf` may be up to 10000"),
+        (Source::JsonSchema(members(1001)), "one object may have 1000 `properties`, several of them fewer"),
+        (
+            Source::JsonSchema(json!([members(800), members(800)])),
+            "one object may have 1000 `properties`, several of them fewer",
+        ),
     ] {
         let error = grammars.compile(&source).err().expect("refused").to_string();
         assert_eq!(error, format!("the grammar is too large: {wanted}"));

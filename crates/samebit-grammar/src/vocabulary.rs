@@ -23,7 +23,9 @@ impl TokenizerEnv for Vocabulary {
     }
 
     fn tokenize_bytes(&self, text: &[u8]) -> Vec<TokenId> {
-        self.tokenizer.encode(text, EncodeOptions::default())
+        // What a grammar forces may begin or end within a character, which a tokenizer of text would make another of.
+        let encode = |text: &str| self.tokenizer.encode(text, EncodeOptions::default());
+        self.trie.tokenize_with_greedy_fallback(text, encode)
     }
 
     fn tokenize_is_canonical(&self) -> bool {
