@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use samebit_engine::sampler::SamplerConfig;
 use samebit_engine::{Engine, EngineError};
-use samebit_text::Tokenizer;
 use samebit_text::template::ChatTemplate;
+use samebit_text::{Tokenizer, check_breakers};
 
 use crate::error::ChatError;
 use crate::settings::Settings;
@@ -48,8 +48,11 @@ impl Model {
     /// # Errors
     /// One that makes no sense for this vocabulary.
     pub(crate) fn sampler(&self, settings: &Settings, seed: u64, before: usize) -> Result<SamplerConfig, ChatError> {
-        let breakers = self.tokenizer.breakers(&settings.sampling.dry.sequence_breakers)?;
-        let config = SamplerConfig { dry_breakers: breakers.into_iter().collect(), ..settings.config(seed, before) };
+        let (dry, mut config) = (&settings.sampling.dry, settings.config(seed, before));
+        check_breakers(&dry.sequence_breakers)?;
+        if dry.multiplier > 0.0 {
+            config.dry_breakers = self.tokenizer.breakers(&dry.sequence_breakers)?.into_iter().collect();
+        }
         config.validate(self.tokenizer.vocab_size()).map_err(EngineError::from)?;
         Ok(config)
     }

@@ -36,7 +36,7 @@ mod tokenizer;
 mod unicode;
 mod vocab;
 
-pub use breakers::{BREAKERS, LONGEST_BREAKER, MOST_BREAKERS};
+pub use breakers::{BREAKERS, LONGEST_BREAKER, MOST_BREAKERS, check_breakers};
 pub use error::TextError;
 pub use pretokenizer::table::pretokenizer_names;
 pub use stream::StreamDecoder;

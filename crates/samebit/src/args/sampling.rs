@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::prompt::unescape;
 use clap::Args;
 use samebit_engine::sampler::{Breakers, SamplerConfig};
-use samebit_text::{BREAKERS, Tokenizer};
+use samebit_text::{BREAKERS, Tokenizer, check_breakers};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
@@ -84,13 +84,25 @@ impl SamplingArgs {
         }
     }
 
-    /// The engine's settings for a vocabulary.
+    /// DRY's breakers as tokens.
+    ///
+    /// # Errors
+    /// Texts that are too many, too long or empty.
+    pub(crate) fn breakers_for(&self, tokenizer: &Tokenizer) -> Result<Breakers, Failure> {
+        let breakers = tokenizer.breakers(&self.breakers()).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(breakers.into_iter().collect())
+    }
+
+    /// The engine's settings for a vocabulary; without DRY's breakers if it is off.
     ///
     /// # Errors
     /// One that makes no sense.
     pub(crate) fn config_for(&self, tokenizer: &Tokenizer) -> Result<SamplerConfig, Failure> {
-        let breakers = tokenizer.breakers(&self.breakers()).map_err(|error| Failure::Usage(error.to_string()))?;
-        let config = SamplerConfig { dry_breakers: breakers.into_iter().collect(), ..self.config() };
+        check_breakers(&self.breakers()).map_err(|error| Failure::Usage(error.to_string()))?;
+        let mut config = self.config();
+        if config.dry_multiplier > 0.0 {
+            config.dry_breakers = self.breakers_for(tokenizer)?;
+        }
         config.validate(tokenizer.vocab_size()).map_err(|error| Failure::Usage(error.to_string()))?;
         Ok(config)
     }

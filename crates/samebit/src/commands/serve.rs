@@ -25,6 +25,8 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     options.cpus = engine::cpus(args.place.pin, engine_options.threads, verbosity.quiet)?;
     let model = load(args, &engine_options, verbosity)?;
     options.sampling = args.sampling.config_for(&model.tokenizer)?;
+    // A request may turn DRY on.
+    options.sampling.dry_breakers = args.sampling.breakers_for(&model.tokenizer)?;
     if options.api_keys.is_empty() && !samebit_server::is_local(&options.host) {
         output::note(
             verbosity.quiet,
