@@ -314,7 +314,7 @@ impl Settings {
                     "dry_base" => &mut sampling.dry.base,
                     _ => {
                         let names: Vec<&str> = self.parameters().into_iter().map(|(name, _)| name).collect();
-                        return Err(format!("no parameter is named {name}; there are {}", names.join(", ")));
+                        return Err(format!("no parameter is named {name}; there are {}, num_ctx", names.join(", ")));
                     }
                 };
                 *number = value.parse().map_err(|_| format!("{name}: {value} is no number"))?;
