@@ -76,7 +76,7 @@ fn settings_are_set_and_shown() {
         "did you mean verbose?",
         "/set parameter NAME VALUE",
         "/show template",
-        "temperature        0.25",
+        "temperature           0.25",
         "Be\nbrief.\n",
         "{% for message in messages %}",
         "seed 7",

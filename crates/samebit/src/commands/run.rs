@@ -87,11 +87,8 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
         .map_err(|error| Failure::at(&args.model.path, error))?;
     let timings = answer.finish(load, tokens.len())?;
     if generation.finish == Finish::Length && generation.tokens.len() < most {
-        let context = engine.context();
-        let line = format!(
-            "the context of {context} tokens is full, and the answer ends here: -c N gives more room where the model has it"
-        );
-        output::note(verbosity.quiet, &line);
+        let line = "the context is full, and the answer ends here: -c N gives more room where the model has it";
+        output::note(verbosity.quiet, line);
     }
     report(args, &generation, &timings, verbosity);
     if args.json {

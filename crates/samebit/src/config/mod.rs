@@ -153,6 +153,9 @@ impl Config {
         }
         match (same(plain.clone()), &self.path) {
             (Some(own), _) => match culprit(&plain, &own) {
+                Some(name) if own.kind() == ErrorKind::InvalidUtf8 => {
+                    Stop::Failure(Failure::Usage(format!("{name}: its value is not UTF-8")))
+                }
                 Some(name) => Stop::Failure(Failure::Usage(format!("{name}: {}", first_line(&own)))),
                 None => Stop::Clap(own),
             },
@@ -197,11 +200,15 @@ fn first_line(error: &clap::Error) -> String {
 
 /// The variable whose value is the mistake.
 fn culprit(plain: &Command, error: &clap::Error) -> Option<String> {
-    let all = || std::iter::once(plain).chain(plain.get_subcommands()).flat_map(settings);
-    let set = |arg: &&Arg| arg.get_env().and_then(std::env::var_os).is_some();
+    let mut all = std::iter::once(plain).chain(plain.get_subcommands()).flat_map(settings);
+    let value = |arg: &Arg| arg.get_env().and_then(std::env::var_os);
     let found = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) => all().filter(set).find(|arg| arg.to_string() == *flag),
-        _ => all().find(|arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.to_str().is_none())),
+        // As in `--temp <T>` and `--think[=<HOW>]`.
+        Some(ContextValue::String(flag)) => {
+            let name = flag.trim_start_matches('-').split([' ', '=', '[']).next();
+            all.find(|arg| value(arg).is_some() && arg.get_long() == name)
+        }
+        _ => all.find(|arg| value(arg).is_some_and(|value| value.to_str().is_none())),
     };
     Some(found?.get_env()?.to_string_lossy().into_owned())
 }
