@@ -90,8 +90,9 @@ impl Kept {
 
     /// Writes where nobody else has written; false where somebody has.
     fn write(&self, text: &[u8]) -> Result<bool, ChatError> {
-        let _alone = disk::alone(&self.path);
-        let there = self.path.exists();
+        // What is no regular file could keep one waiting.
+        let there = self.path.exists() && disk::regular(&self.path)?.is_file();
+        let _alone = if there { disk::alone(&self.path) } else { None };
         if there {
             // A longer one is not what this program has seen.
             let length = disk::regular(&self.path)?.len();

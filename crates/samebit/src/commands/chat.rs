@@ -273,6 +273,11 @@ impl Shelf for Shelves<'_> {
     fn load(&mut self, name: &str) -> Result<Model, String> {
         let mut path = PathBuf::from(name);
         model::locate(&mut path).map_err(|error| error.to_string())?;
+        if !path.exists() {
+            return Err(format!(
+                "{name}: there is no such file, and no model of that name: /list lists those that are here"
+            ));
+        }
         // Ctrl-C while it loads is for it alone.
         let loaded = Self::load(self, &ModelArgs { path });
         if interrupt::take() {
