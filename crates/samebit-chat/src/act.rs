@@ -246,8 +246,8 @@ impl Repl<'_> {
         }
         let Some(sequence) = to_clipboard(&text) else { return self.view.note("too long for a clipboard") };
         self.view.write(&sequence)?;
-        let count = text.chars().count();
-        self.view.note(&format!("{count} characters for the clipboard, if this terminal gives programs one (OSC 52)"))
+        let count = counted(text.chars().count(), "character");
+        self.view.note(&format!("{count} for the clipboard, if this terminal gives programs one (OSC 52)"))
     }
 
     fn export(&mut self, rest: &str) -> Result<(), ChatError> {

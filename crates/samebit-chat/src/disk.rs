@@ -99,7 +99,7 @@ pub(crate) fn put(path: &Path, text: &[u8], readers: Readers, before: Before) ->
     let had = match std::fs::metadata(&target) {
         Ok(found) if !found.is_file() => return Err(io::Error::other(kind(&found))),
         Ok(_) if before == Before::Stays => return Err(ErrorKind::AlreadyExists.into()),
-        Ok(found) => Some(found.permissions()),
+        Ok(found) => Some(found),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
@@ -108,7 +108,13 @@ pub(crate) fn put(path: &Path, text: &[u8], readers: Readers, before: Before) ->
     part.write_all(text)?;
     part.as_file().sync_all()?;
     if let Some(had) = had {
-        part.as_file().set_permissions(had)?;
+        // Who may give files away lets others keep theirs; where one may not, it is one's own already, or becomes it.
+        #[cfg(unix)]
+        let _ = {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            fchown(part.as_file(), Some(had.uid()), Some(had.gid()))
+        };
+        part.as_file().set_permissions(had.permissions())?;
     }
     // What is half done is removed when it is dropped.
     match before {

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::act::counted;
 use crate::command::{Said, understand};
 use crate::error::ChatError;
 use crate::export::export;
@@ -208,7 +209,9 @@ impl<'a> Repl<'a> {
                 }
             };
             trouble = shown.err();
-            if trouble.is_some() || interrupted() || hangup::came() {
+            // A message is kept with its first token: where the terminal has gone it is waited for.
+            let waits = hangup::came() && !matches!(heard, Heard::Text(_));
+            if interrupted() || !waits && (trouble.is_some() || hangup::came()) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -238,7 +241,9 @@ impl<'a> Repl<'a> {
                 self.view
                     .note("(the context is full, and the answer ends here: /undo, /clear, or a larger num_ctx)")?;
             }
-            Ending::Length => self.view.note(&format!("(ended after {tokens} tokens, which is num_predict)"))?,
+            Ending::Length => {
+                self.view.note(&format!("(ended after {}, which is num_predict)", counted(tokens, "token")))?;
+            }
             Ending::Stop => {}
         }
         if answered.again {

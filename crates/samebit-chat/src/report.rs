@@ -9,6 +9,7 @@ use samebit_numerics::arith::Soft;
 use samebit_numerics::math::exp;
 use samebit_text::{EncodeOptions, Tokenizer};
 
+use crate::act::counted;
 use crate::command::{COMMANDS, Command, KEYS, SETTINGS, SHOWN};
 use crate::compose::compose;
 use crate::error::ChatError;
@@ -155,7 +156,7 @@ pub(crate) fn tokens(talk: &Talk, text: &str) -> String {
     let (model, session) = (talk.model(), talk.session());
     if !text.is_empty() {
         let ids = model.tokenizer.encode(text, EncodeOptions::default());
-        return format!("{} tokens\n{}", ids.len(), pieces(&model.tokenizer, &ids));
+        return format!("{}\n{}", counted(ids.len(), "token"), pieces(&model.tokenizer, &ids));
     }
     let context = model.engine.context();
     let number = session.at();

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use crate::act::counted;
 use crate::error::ChatError;
 use crate::look::{Markdown, Part, Style, Thoughts, Wrap, columns};
 
@@ -272,7 +273,7 @@ fn fold(showing: &mut Showing, size: Option<(usize, usize)>) -> String {
         }
         _ => out.push('\n'),
     }
-    out.push_str(&format!("\x1b[2m▸ thought for {words} words (/show thinking)\x1b[0m\n"));
+    out.push_str(&format!("\x1b[2m▸ thought for {} (/show thinking)\x1b[0m\n", counted(words, "word")));
     out
 }
 

@@ -1,9 +1,10 @@
 //! `samebit chat`: a conversation in the terminal, one answer in a pipe, or a session computed again.
 
-use crate::args::{ChatCommandArgs, Colour, FormArgs, ModelArgs, Verbosity};
+use crate::args::{ChatCommandArgs, Cli, Colour, Command, FormArgs, ModelArgs, Verbosity};
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
 use crate::{engine, interrupt, library, model, output, prompt};
+use clap::Parser;
 use samebit_chat::{
     ChatError, Editor, Format, Hush, Input, Kept, Lines, Looks, Meanwhile, Model, Options, Repl, Settings, Shelf, Talk,
     View,
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
 fn go_on(path: &Path, talk: &mut Talk, verbosity: Verbosity) -> Result<Kept, Failure> {
     let (kept, found) = Kept::open(path.to_owned(), talk.model()).map_err(failure)?;
     if let Some((session, settings)) = found {
-        let own = if settings == *talk.settings() {
+        let own = if settings == *talk.settings() || unasked().as_ref() == Some(talk.settings()) {
             ""
         } else {
             ", with its own settings: those of the flags are for new sessions, and /set changes these"
@@ -70,6 +71,14 @@ fn go_on(path: &Path, talk: &mut Talk, verbosity: Verbosity) -> Result<Kept, Fai
         talk.resume(session, settings);
     }
     Ok(kept)
+}
+
+/// The settings where no flag says any.
+fn unasked() -> Option<Settings> {
+    match Cli::try_parse_from(["samebit", "chat"]).ok()?.command {
+        Command::Chat(args) => settings(&args).ok(),
+        _ => None,
+    }
 }
 
 /// Whether there is no more than lines to talk with.

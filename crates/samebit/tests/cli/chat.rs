@@ -31,6 +31,8 @@ fn a_session_goes_on_from_pipe_to_pipe() {
     let flags = output(&["chat", "-m", tiny(), "-n", "2", "--session", file, "three"]);
     assert!(stderr(&flags).contains("goes on after turn 2, with its own settings"), "{}", stderr(&flags));
     assert!(stderr(&flags).contains("ended after 5 tokens"), "{}", stderr(&flags));
+    let none = stderr(&output(&["chat", "-m", tiny(), "--session", file, "four"]));
+    assert!(none.starts_with(&format!("samebit: {file}: goes on after turn 3\n")), "{none}");
     let whole = std::fs::read_to_string(file).expect("a session");
     let (cut, _) = whole.trim_end().rsplit_once('\n').expect("lines");
     std::fs::write(file, format!("{cut}\n")).expect("written");
