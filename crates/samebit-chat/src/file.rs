@@ -225,7 +225,7 @@ impl Reader<'_> {
         if let Some(date) = settings.date.as_ref().filter(|date| day(date).is_none()) {
             return Err(self.wrong(format!("date: {date:.20} is no day")));
         }
-        settings.stops_fit().map_err(|what| self.wrong(what))?;
+        settings.stops_fit().and(settings.variables_fit()).map_err(|what| self.wrong(what))?;
         self.settings = Some(Arc::new(settings));
         Ok(())
     }

@@ -171,17 +171,11 @@ fn parameter(settings: &mut Settings, value: &str) -> Result<String, String> {
     Ok(format!("{name} is {}{means}", known.map_or(value.trim().to_owned(), |(_, value)| value)))
 }
 
-/// Variables that templates are given of what was said and of the model: another of the name would take its place.
-const THEIRS: [&str; 6] = ["messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"];
-
 /// A variable of the template: JSON, or a text as it is.
 fn variable(settings: &mut Settings, value: &str) -> Result<String, String> {
     let (name, value) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
     match (name, value.trim()) {
         ("", _) => Err("/set variable NAME JSON".into()),
-        (name, _) if THEIRS.contains(&name) => {
-            Err(format!("{name} is the conversation's or the model's: take another name"))
-        }
         (name, "") => {
             settings.variables.remove(name);
             Ok(format!("the template is not told of {name}"))
@@ -195,7 +189,7 @@ fn variable(settings: &mut Settings, value: &str) -> Result<String, String> {
             };
             let line = format!("{name} is {value}; the conversation is read anew with it");
             settings.variables.insert(name.to_owned(), value);
-            Ok(line)
+            settings.variables_fit().map(|()| line)
         }
     }
 }

@@ -86,7 +86,7 @@ fn settings_are_set_and_shown() {
         "/sohw is no command: did you mean /show?",
         "stop, num_ctx\n",
         "/set seed N: a whole number; it is 7",
-        "messages is the conversation's or the model's",
+        "variable messages: is the conversation's or the model's",
         "x: no JSON: ",
         "x is \"a text\"",
         "temperature is -1: always the likeliest token",

@@ -64,6 +64,7 @@ fn what_is_no_session_is_refused_in_one_line_that_names_the_line() {
     fails(2, &good[1].replace("\"top_p\":0.95", "\"top_p\":7"), "top_p");
     fails(2, &good[1].replace("\"date\":null", "\"date\":\"yesterday\""), "no day");
     fails(2, &good[1].replace("\"seed\":42", "\"seed\":-1"), "column");
+    fails(2, &good[1].replace("\"seed\":42", "\"seed\":42,\"variables\":{\"messages\":[]}"), "variable messages");
     fails(3, &turn("\"number\":1", "\"number\":2"), "turn 1");
     fails(3, &turn("\"parent\":0", "\"parent\":1"), "cannot follow");
     fails(3, &turn("\"kept\":0", "\"kept\":18446744073709551615"), "no turn has more");

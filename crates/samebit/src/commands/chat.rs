@@ -139,6 +139,7 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
         date: args.template.date.map(|day| format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)),
         ..Settings::new(&args.sampling.config())
     };
+    settings.variables_fit().map_err(|what| Failure::Usage(format!("--chat-template-kwargs: {what}")))?;
     settings.sampling.dry.sequence_breakers = args.sampling.breakers();
     if args.stop.iter().any(String::is_empty) {
         return Err(Failure::Usage("--stop: no text would end every answer".into()));

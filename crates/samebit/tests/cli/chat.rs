@@ -86,6 +86,7 @@ fn what_cannot_be_answered_is_said_in_a_line() {
         (&["--json-schema", r#"{"type": 3}"#], "type must be"),
         (&["--grammar-file", "nowhere.lark"], "nowhere.lark"),
         (&["--chat-template-kwargs", "[]"], "--chat-template-kwargs"),
+        (&["--chat-template-kwargs", r#"{"tools": 1}"#], "variable tools"),
         (&["--stop", ""], "--stop"),
     ] {
         assert_fails(&output(&[&chat, flags, &["hello"][..]].concat()), 2, &[word]);
