@@ -2,17 +2,18 @@
 //!
 //! Knows the conversation and the view; how reports read is `report`.
 
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::command::{self, SHOWN, nearest};
+use crate::command::{self, COMMANDS, SHOWN, nearest};
 use crate::complete::at_home;
 use crate::copy::{last_code, to_clipboard};
+use crate::disk;
 use crate::error::ChatError;
 use crate::export::export;
 use crate::file;
 use crate::glob;
+use crate::kept::Kept;
 use crate::look::parted;
 use crate::repl::{Asked, Next, Repl};
 use crate::report;
@@ -31,7 +32,13 @@ impl Repl<'_> {
     pub(crate) fn obey(&mut self, name: &str, rest: &str) -> Result<Next, ChatError> {
         let editing = std::mem::take(&mut self.editing);
         match name {
-            "help" => self.view.report(&report::help(rest))?,
+            "help" => match report::help(rest) {
+                Some(text) => self.view.report(&text)?,
+                None => {
+                    let line = unknown("help", rest, COMMANDS.iter().map(|command| command.name));
+                    self.view.note(&line)?;
+                }
+            },
             "bye" => return Ok(Next::Leave),
             "set" => self.set(rest)?,
             "show" => self.show(rest)?,
@@ -64,8 +71,7 @@ impl Repl<'_> {
                 Err(_) => return self.view.note("/regen takes a seed, which is a whole number"),
             },
         };
-        self.answer(Asked::Again(seed))?;
-        self.autosave()
+        self.answer(Asked::Again(seed))
     }
 
     fn undo(&mut self) -> Result<(), ChatError> {
@@ -164,7 +170,10 @@ impl Repl<'_> {
         let rows = rows?;
         let size = (self.view.looks.size)();
         let text = report::why(&self.talk.model().tokenizer, &rows, count, size.map(|(width, _)| width));
-        self.view.report(&text)?;
+        self.view.report(&text.0)?;
+        if text.1 && !rest.is_empty() {
+            self.view.note("(as many alternatives as there is room for in a line)")?;
+        }
         if broken { self.view.note("(stopped)") } else { Ok(()) }
     }
 
@@ -174,10 +183,12 @@ impl Repl<'_> {
         }
         let text = read_text(&at_home(rest))?;
         let lines = text.lines().count();
+        let go = if lines == 1 { "goes" } else { "go" };
+        let lines = counted(lines, "line");
         self.put_before(rest.to_owned(), text)?;
         let names: Vec<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
         let more = if names.len() > 1 { format!("; waiting: {}", names.join(", ")) } else { String::new() };
-        self.view.note(&format!("{rest}: {lines} lines go before your next message (/clear lets go of them){more}"))
+        self.view.note(&format!("{rest}: {lines} {go} before your next message (/clear lets go of them){more}"))
     }
 
     /// A file is to go before the next message.
@@ -215,6 +226,7 @@ impl Repl<'_> {
         }
         match taken {
             0 => self.view.note(&format!("{rest}: no text files")),
+            1 => self.view.note("1 file goes before your next message (/clear lets go of it)"),
             _ => self.view.note(&format!("{taken} files go before your next message (/clear lets go of them)")),
         }
     }
@@ -234,8 +246,8 @@ impl Repl<'_> {
         }
         let Some(sequence) = to_clipboard(&text) else { return self.view.note("too long for a clipboard") };
         self.view.write(&sequence)?;
-        let count = text.chars().count();
-        self.view.note(&format!("{count} characters for the clipboard, if this terminal gives programs one (OSC 52)"))
+        let count = counted(text.chars().count(), "character");
+        self.view.note(&format!("{count} for the clipboard, if this terminal gives programs one (OSC 52)"))
     }
 
     fn export(&mut self, rest: &str) -> Result<(), ChatError> {
@@ -284,23 +296,28 @@ impl Repl<'_> {
         self.options.transcript = None;
         let old = match (turns, kept) {
             (0, _) => String::new(),
-            (_, Some(path)) => format!("; the conversation before is in {}", path.display()),
+            (_, Some(kept)) => format!("; the conversation before is in {}", kept.path().display()),
             (_, None) => "; the conversation before is over".into(),
         };
         self.view.note(&format!("{name}: {context} tokens of context; a new conversation{old}"))
     }
 
     fn save(&mut self, rest: &str) -> Result<(), ChatError> {
-        let path = match (rest, &self.options.session) {
+        let mut kept = match (rest, self.options.session.take()) {
             ("", None) => return self.view.note("/save FILE: which file?"),
-            ("", Some(path)) => path.clone(),
-            (path, _) => at_home(path),
+            (path, Some(kept)) if path.is_empty() || kept.is_at(&at_home(path)) => kept,
+            (path, before) => {
+                self.options.session = before;
+                Kept::new(at_home(path))?
+            }
         };
-        file::save(&path, self.talk.model(), self.talk.session(), self.talk.settings())?;
-        let turns = self.talk.session().turns().len();
-        self.view.note(&format!("{}: {turns} turns; from now on written after each turn", path.display()))?;
-        self.options.session = Some(path);
-        Ok(())
+        let saved = kept.save(self.talk.model(), self.talk.session(), self.talk.settings());
+        if matches!(saved, Ok(()) | Err(ChatError::Elsewhere { .. })) || rest.is_empty() {
+            self.options.session = Some(kept.clone());
+        }
+        saved?;
+        let turns = counted(self.talk.session().turns().len(), "turn");
+        self.view.note(&format!("{}: {turns}; from now on written after each turn", kept.path().display()))
     }
 
     fn load(&mut self, rest: &str) -> Result<(), ChatError> {
@@ -311,11 +328,13 @@ impl Repl<'_> {
         if self.shelf.is_some() && !file::is_session(&path) && (!path.exists() || is_model(&path)) {
             return self.model(rest);
         }
-        let (session, settings) = file::load(&path, self.talk.model())?;
-        let (turns, at) = (session.turns().len(), session.at());
+        disk::regular(&path)?;
+        let (kept, found) = Kept::open(path.clone(), self.talk.model())?;
+        let Some((session, settings)) = found else { return Err(disk::access(&path, "is empty: there is no session")) };
+        let (turns, at) = (counted(session.turns().len(), "turn"), session.at());
         self.talk.resume(session, settings);
-        self.options.session = Some(path);
-        self.view.note(&format!("{rest}: {turns} turns, at turn {at}; written after each turn"))
+        self.options.session = Some(kept);
+        self.view.note(&format!("{rest}: {turns}, at turn {at}; written after each turn"))
     }
 
     fn show(&mut self, rest: &str) -> Result<(), ChatError> {
@@ -330,7 +349,7 @@ impl Repl<'_> {
             "seed" => report::seed(&self.talk),
             "digest" => report::digest(&self.talk),
             "thinking" => report::thinking(&self.talk)?,
-            "" => report::help("show"),
+            "" => report::shown(),
             name => {
                 let line = unknown("show", name, SHOWN.iter().map(|(name, _)| *name));
                 return self.view.note(&line);
@@ -341,29 +360,32 @@ impl Repl<'_> {
 }
 
 pub(crate) fn unknown<'a>(command: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let meant = nearest(name, names)
-        .map_or(format!("/help {command} lists what there is"), |name| format!("did you mean {name}?"));
+    let meant = nearest(name, names).map_or(
+        if command == "help" {
+            "/help lists what there is".into()
+        } else {
+            format!("/help {command} lists what there is")
+        },
+        |name| format!("did you mean {name}?"),
+    );
     let name: String = name.chars().take(40).collect();
     format!("/{command} {name}: there is no such thing; {meant}")
 }
 
+/// So many of something.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Whether a file begins as GGUF files do.
 fn is_model(path: &Path) -> bool {
-    let mut begin = [0; 4];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && &begin == b"GGUF"
+    disk::beginning(path, 4).is_some_and(|begin| begin == b"GGUF")
 }
 
 /// A file's text.
 fn read_text(path: &Path) -> Result<String, ChatError> {
-    let access = |what: String| ChatError::Access { file: path.display().to_string(), what };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| access(error.to_string()))?;
-    file.take(MOST_READ + 1).read_to_end(&mut bytes).map_err(|error| access(error.to_string()))?;
-    if bytes.len() as u64 > MOST_READ {
-        return Err(access(format!("more than {} MiB is no message", MOST_READ >> 20)));
-    }
-    let text = String::from_utf8(bytes);
-    text.map_err(|error| {
-        access(format!("byte {} is not UTF-8: convert the text to UTF-8", error.utf8_error().valid_up_to()))
+    String::from_utf8(disk::read(path, MOST_READ, "message")?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        disk::access(path, format!("byte {at} is not UTF-8: convert the text to UTF-8"))
     })
 }

@@ -50,6 +50,8 @@ fn files(begin: &str) -> Vec<String> {
             let found = entry.file_name().into_string().ok()?;
             let wanted = found.starts_with(name) && (name.starts_with('.') || !found.starts_with('.'));
             let end = if entry.path().is_dir() { "/" } else { "" };
+            // What a name could order the terminal to do is not offered: it would not be the name if it were shown.
+            let wanted = wanted && !found.chars().any(char::is_control);
             wanted.then(|| format!("{kept}{found}{end}"))
         })
         .take(MOST)
@@ -83,7 +85,13 @@ mod tests {
     #[test]
     fn files_are_completed_spaces_and_all() {
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["a b.txt", "a c.txt", ".hidden"] {
+        for name in [
+            "a b.txt",
+            "a c.txt",
+            ".hidden",
+            #[cfg(unix)]
+            "a\x1b[2J",
+        ] {
             std::fs::write(folder.path().join(name), "").expect("written");
         }
         std::fs::create_dir(folder.path().join("an")).expect("made");

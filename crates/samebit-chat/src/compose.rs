@@ -14,6 +14,9 @@ use crate::model::Model;
 use crate::session::{Session, Turn};
 use crate::settings::Settings;
 
+/// No text has tokens that are longer on the whole.
+const MOST_OF_A_TOKEN: usize = 64;
+
 /// A prompt's ids.
 pub(crate) struct Composed {
     /// All of them.
@@ -32,7 +35,11 @@ pub(crate) fn compose(
     settings: &Settings,
     user: &str,
 ) -> Result<Composed, ChatError> {
+    let texts = session.path(parent).into_iter().filter_map(|number| session.turn(number));
+    let texts = texts.flat_map(|turn| [&*turn.user, &*turn.answer]).chain([user]).chain(settings.system.as_deref());
+    texts.into_iter().try_for_each(|text| bounded(model, text))?;
     let text = render(model, session, parent, settings, user)?;
+    bounded(model, &text)?;
     let before = session.sequence(parent);
     let ids = match session.turn(parent) {
         Some(turn) => continued(model, session, turn, &before, &text)?,
@@ -41,6 +48,12 @@ pub(crate) fn compose(
     let ids = ids.unwrap_or_else(|| whole(&model.tokenizer, &text));
     let kept = before.iter().zip(&ids).take_while(|(a, b)| a == b).count();
     Ok(Composed { kept, ids, thinking: text.trim_end().ends_with("<think>") })
+}
+
+/// Refuses a text that no context could hold: to cut it into tokens would take long, and much memory.
+fn bounded(model: &Model, text: &str) -> Result<(), ChatError> {
+    let (bytes, context) = (text.len(), model.engine.context());
+    if bytes > context.saturating_mul(MOST_OF_A_TOKEN) { Err(ChatError::TooLong { bytes, context }) } else { Ok(()) }
 }
 
 fn render(

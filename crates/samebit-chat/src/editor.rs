@@ -3,22 +3,24 @@
 //! Knows keys; nothing of what is meant but where a message ends.
 
 use std::borrow::Cow;
-use std::io::{StdinLock, Write};
+use std::io::{ErrorKind, StdinLock, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reedline::{
-    ColumnarMenu, Completer, EditCommand, Emacs, FileBackedHistory, Highlighter, Hinter, History, KeyCode,
+    ColumnarMenu, Completer, EditCommand, EditMode, Emacs, FileBackedHistory, Highlighter, Hinter, History, KeyCode,
     KeyModifiers, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus, Reedline,
-    ReedlineEvent, ReedlineMenu, Signal, Span, StyledText, Suggestion, ValidationResult, Validator,
+    ReedlineEvent, ReedlineMenu, ReedlineRawEvent, Signal, Span, StyledText, Suggestion, ValidationResult, Validator,
     default_emacs_keybindings,
 };
 
 use crate::command;
 use crate::complete::completions;
-use crate::input::{Input, Lines, MORE, PROMPT, Typed};
+use crate::disk::{self, Before, Readers};
+use crate::input::{Input, LONGEST, Lines, MORE, PROMPT, Typed};
+use crate::look::shown;
 use crate::terminal::{Hush, Meanwhile, suspend};
 
 /// Most messages that are remembered.
@@ -66,12 +68,16 @@ impl Editor {
         Ok(typed)
     }
 
+    /// Puts a text into the line, to be changed.
+    fn begin_with(&mut self, text: &str) {
+        let text = text.chars().map(shown).collect();
+        self.line.run_edit_commands(&[EditCommand::Clear, EditCommand::InsertString(text)]);
+    }
+
     /// Lets the message be written in the editor that the environment names.
     fn write_elsewhere(&mut self) {
         match elsewhere(self.line.current_buffer_contents()) {
-            Ok(text) => {
-                self.line.run_edit_commands(&[EditCommand::Clear, EditCommand::InsertString(text)]);
-            }
+            Ok(text) => self.begin_with(&text),
             // Nobody is left to tell if that cannot be written.
             Err(why) => drop(writeln!(std::io::stderr(), "\r\n{why}")),
         }
@@ -129,7 +135,7 @@ fn editor(
         .with_hinter(Box::new(Placeholder { styled, shown: Arc::clone(hinted) }))
         .with_quick_completions(true)
         .with_partial_completions(true)
-        .with_edit_mode(Box::new(Emacs::new(keys)))
+        .with_edit_mode(Box::new(Harmless(Emacs::new(keys))))
         .with_validator(Box::new(Ends { continued: Arc::clone(continued) }));
     if !remember {
         // A history of its own that holds nothing: the editor's default remembers until it ends.
@@ -150,30 +156,56 @@ fn elsewhere(text: &str) -> Result<String, String> {
     let folder = tempfile::Builder::new().prefix("samebit-").tempdir().map_err(|error| error.to_string())?;
     let path = folder.path().join("message.md");
     std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut words = editor.split_whitespace();
-    // It has a word that is not white space.
-    let program = words.next().unwrap_or("vi");
-    let ended = Command::new(program).args(words).arg(&path).status();
-    let ended = ended.map_err(|error| format!("{program}: {error}: set EDITOR to the editor that you like"))?;
-    if !ended.success() {
-        return Err(format!("{program}: {ended}: the message stays as it was"));
+    let ended = command_line(&editor, &path).status();
+    let ended = ended.map_err(|error| format!("{editor}: {error}: set EDITOR to the editor that you like"))?;
+    match ended.code() {
+        Some(0) => {}
+        Some(NOT_FOUND) => return Err(format!("{editor}: no such program: set EDITOR to the editor that you like")),
+        _ => return Err(format!("{editor}: {ended}: the message stays as it was")),
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = disk::read(&path, LONGEST, "message").map_err(|error| error.to_string())?;
+    let text = String::from_utf8(text).map_err(|_| format!("{editor}: what it wrote is not UTF-8"))?;
     Ok(text.trim_end_matches('\n').to_owned())
 }
 
-/// The history of a file, which can be written.
+/// What a shell ends with where there is no such program.
+const NOT_FOUND: i32 = 127;
+
+/// An editor with its own arguments, quoted as for a shell, and a file.
+#[cfg(unix)]
+fn command_line(editor: &str, file: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$@\"")).arg("sh").arg(file);
+    command
+}
+
+/// An editor with its own arguments, parted by spaces, and a file.
+#[cfg(not(unix))]
+fn command_line(editor: &str, file: &Path) -> Command {
+    let mut words = editor.split_whitespace();
+    // It has a word that is not white space.
+    let mut command = Command::new(words.next().unwrap_or("vi"));
+    command.args(words).arg(file);
+    command
+}
+
+/// The history of a file, which can be written. It is nobody else's, and gives the terminal no orders.
 fn remembered(path: &Path) -> Result<FileBackedHistory, String> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     }
-    let open = std::fs::OpenOptions::new().create(true).append(true).read(true).open(path);
+    let first = disk::put(path, b"", Readers::Owner, Before::Stays);
+    first.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error.to_string()) })?;
+    let open = std::fs::OpenOptions::new().append(true).open(path);
     let length = open.and_then(|file| file.metadata()).map_err(|error| error.to_string())?.len();
-    if length > MOST_BYTES {
-        let text = std::fs::read(path).map_err(|error| error.to_string())?;
-        let from = text.len() - (MOST_BYTES / 2) as usize;
-        let line = text[from..].iter().position(|&byte| byte == b'\n').map_or(text.len(), |at| from + at + 1);
-        std::fs::write(path, &text[line..]).map_err(|error| error.to_string())?;
+    let most = if length > MOST_BYTES { MOST_BYTES / 2 } else { MOST_BYTES };
+    let bytes = disk::ending(path, most).map_err(|error| error.to_string())?;
+    // What was cut begins in the middle of a line.
+    let whole =
+        if length > most { bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1) } else { 0 };
+    let text: String = String::from_utf8_lossy(&bytes[whole..]).chars().map(shown).collect();
+    if length > most || text.as_bytes() != bytes {
+        disk::put(path, text.as_bytes(), Readers::Owner, Before::Replaced).map_err(|error| error.to_string())?;
     }
     FileBackedHistory::with_file(REMEMBERED, path.to_owned()).map_err(|error| error.to_string())
 }
@@ -187,7 +219,7 @@ impl Input for Editor {
             continued.clear();
         }
         if !begin.is_empty() {
-            self.line.run_edit_commands(&[EditCommand::Clear, EditCommand::InsertString(begin.to_owned())]);
+            self.begin_with(begin);
         }
         loop {
             match self.line.read_line(&Arrows) {
@@ -277,6 +309,32 @@ impl Validator for Ends {
     }
 }
 
+/// Emacs's keys; but what is typed or pasted gives the terminal no orders: their pictures are shown, as in answers.
+struct Harmless(Emacs);
+
+impl EditMode for Harmless {
+    fn parse_event(&mut self, event: ReedlineRawEvent) -> ReedlineEvent {
+        harmless(self.0.parse_event(event))
+    }
+
+    fn edit_mode(&self) -> PromptEditMode {
+        self.0.edit_mode()
+    }
+}
+
+fn harmless(event: ReedlineEvent) -> ReedlineEvent {
+    let edit = |command| match command {
+        EditCommand::InsertChar(c) => EditCommand::InsertChar(shown(c)),
+        EditCommand::InsertString(text) => EditCommand::InsertString(text.chars().map(shown).collect()),
+        other => other,
+    };
+    match event {
+        ReedlineEvent::Edit(commands) => ReedlineEvent::Edit(commands.into_iter().map(edit).collect()),
+        ReedlineEvent::Multiple(events) => ReedlineEvent::Multiple(events.into_iter().map(harmless).collect()),
+        other => other,
+    }
+}
+
 /// What is typed, in the terminal's own colour, whatever that is.
 struct Plain;
 
@@ -355,5 +413,42 @@ mod tests {
         std::fs::write(&long, "line\n".repeat(1 << 20)).expect("written");
         assert!(Editor::new(Some(long.clone()), false, || false).1.is_none());
         assert!(std::fs::metadata(&long).expect("there").len() <= MOST_BYTES / 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_history_is_its_owners_and_a_regular_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("history");
+        assert!(remembered(&path).is_ok());
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        std::fs::write(&path, "a\x1b[2Jb\nplain\n").expect("written");
+        assert!(remembered(&path).is_ok());
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "a␛[2Jb\nplain\n");
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo starts").success());
+        assert!(remembered(&pipe).is_err_and(|why| why.contains("no regular file")));
+    }
+
+    #[test]
+    fn no_order_comes_into_the_line() {
+        let pasted = |text: &str| match harmless(ReedlineEvent::Edit(vec![EditCommand::InsertString(text.into())])) {
+            ReedlineEvent::Edit(commands) => commands,
+            other => panic!("{other:?}"),
+        };
+        let expected = vec![EditCommand::InsertString("a␛[2J\n\tb␇\u{fffd}".into())];
+        assert_eq!(pasted("a\x1b[2J\n\tb\x07\u{9b}"), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_editor_is_named_as_for_a_shell() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (program, file) = (folder.path().join("my editor"), folder.path().join("a message"));
+        std::fs::write(&program, "printf '%s|' \"$@\" > \"$2\"\n").expect("written");
+        let editor = format!("sh '{}' 'two words'", program.display());
+        assert!(command_line(&editor, &file).status().expect("sh starts").success());
+        assert_eq!(std::fs::read_to_string(&file).expect("written"), format!("two words|{}|", file.display()));
     }
 }

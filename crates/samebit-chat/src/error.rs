@@ -30,6 +30,17 @@ pub enum ChatError {
         /// Positions of the context.
         context: usize,
     },
+    /// A text that is far too long, which is said before it is cut into tokens.
+    #[error(
+        "the context is full: {bytes} bytes of text are far more than the {context} tokens that there is room for. \
+         /undo takes back a turn, /clear begins anew, and /set parameter num_ctx N or -c N gives more room where the model has it"
+    )]
+    TooLong {
+        /// Bytes of the text.
+        bytes: usize,
+        /// Positions of the context.
+        context: usize,
+    },
     /// There is no answer yet that could be made again, explained or taken back.
     #[error("there is no answer yet")]
     NoAnswer,
@@ -59,6 +70,16 @@ pub enum ChatError {
         file: String,
         /// Why.
         what: String,
+    },
+    /// What another program has written meanwhile stays.
+    #[error(
+        "{file}: another program has written to it meanwhile, and that stays: this conversation is in {other} from here on"
+    )]
+    Elsewhere {
+        /// The session file.
+        file: String,
+        /// The file that is written instead.
+        other: String,
     },
     /// The session was made with something else.
     #[error("{file}: made with another {what}: the file says {said}, here it is {here}")]

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use crate::disk::{self, Readers};
 use crate::error::ChatError;
-use crate::file::replace;
 use crate::look::parted;
 use crate::report::opens_thought;
 use crate::session::Ending;
@@ -14,17 +14,20 @@ use crate::talk::Talk;
 /// What such a file begins with.
 const BEGIN: &str = "# Conversation with ";
 
-/// Writes it in place of what the file had.
+/// Writes it in place of what the file had; into what is no regular file, such as a pipe that somebody reads.
 ///
 /// # Errors
 /// The file cannot be written, or is there and no such conversation.
 pub(crate) fn export(path: &Path, talk: &Talk) -> Result<(), ChatError> {
-    let known = std::fs::read(path).ok().is_none_or(|had| had.is_empty() || had.starts_with(BEGIN.as_bytes()));
-    if !known {
-        let what = "is there already, and no conversation: give another name".into();
-        return Err(ChatError::Access { file: path.display().to_string(), what });
+    let text = markdown(talk)?;
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return disk::through(path, text.as_bytes());
     }
-    replace(path, markdown(talk)?.as_bytes())
+    let begin = disk::beginning(path, BEGIN.len() as u64);
+    if begin.is_some_and(|begin| !begin.is_empty() && begin != BEGIN.as_bytes()) {
+        return Err(disk::access(path, "is there already, and no conversation: give another name"));
+    }
+    disk::replace(path, text.as_bytes(), Readers::Usual)
 }
 
 fn markdown(talk: &Talk) -> Result<String, ChatError> {

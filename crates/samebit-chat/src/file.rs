@@ -1,15 +1,14 @@
 //! Session files: JSON, a line for each thing, exact and made to be read. docs/chat.md describes them.
 //!
-//! Knows the format and its bounds; nothing of what is computed. A file is replaced as a whole, so what is there is never half a
-//! session; one that comes from elsewhere is believed in nothing.
+//! Knows the format and its bounds; nothing of what is computed. A file that comes from elsewhere is believed in nothing; where and
+//! when one is written is `kept`'s.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::error::ChatError;
 use crate::model::Model;
 use crate::session::{Ending, Session, Turn};
@@ -18,7 +17,11 @@ use crate::settings::{Settings, day};
 /// The version of the format.
 const VERSION: u32 = 1;
 /// Larger files are no conversations.
-const MOST_BYTES: u64 = 64 << 20;
+pub(crate) const MOST_BYTES: u64 = 64 << 20;
+/// What they are.
+pub(crate) const NOUN: &str = "session";
+/// What a session begins with.
+const BEGIN: &[u8] = b"{\"samebit\":";
 /// Most turns of a file.
 const MOST_TURNS: usize = 10_000;
 /// Most ids of a turn's prompt and answer together.
@@ -48,6 +51,8 @@ struct Written {
     user: String,
     answer: String,
     finish: Ending,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<usize>,
     kept: usize,
     prompt: Vec<u32>,
     tokens: Vec<u32>,
@@ -74,47 +79,13 @@ fn head(model: &Model) -> Head {
     }
 }
 
-/// Writes a session, and the settings of the turns to come, in place of what the file had.
-///
-/// # Errors
-/// The file cannot be written, or is there and no session.
-pub fn save(path: &Path, model: &Model, session: &Session, settings: &Settings) -> Result<(), ChatError> {
-    let access = |what: String| ChatError::Access { file: path.display().to_string(), what };
-    if path.exists() && !is_session(path) {
-        return Err(access("is there already, and no session: give another name".into()));
-    }
-    let text = text(model, session, settings).map_err(|error| access(error.to_string()))?;
-    replace(path, &text)
-}
-
-/// Writes a file in place of what was there, as a whole.
-///
-/// # Errors
-/// It cannot be written.
-pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), ChatError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = Path::new(&beside);
-    let written = File::create(beside).and_then(|mut file| {
-        file.write_all(text)?;
-        file.sync_all()
-    });
-    let done = written.and_then(|()| std::fs::rename(beside, path));
-    done.map_err(|error| {
-        // What is half done is of no use; if it cannot be removed either, the error says enough.
-        let _ = std::fs::remove_file(beside);
-        ChatError::Access { file: path.display().to_string(), what: format!("cannot be written: {error}") }
-    })
-}
-
 /// Whether a file begins as sessions do.
 pub(crate) fn is_session(path: &Path) -> bool {
-    let mut begin = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(11).read_to_end(&mut begin));
-    read.is_ok() && (begin.is_empty() || begin == b"{\"samebit\":")
+    disk::beginning(path, BEGIN.len() as u64).is_some_and(|begin| begin.is_empty() || begin == BEGIN)
 }
 
-fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Result<Vec<u8>> {
+/// A session as it stands in a file, with the settings of the turns to come.
+pub(crate) fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut line = |line: &Line| {
         serde_json::to_writer(&mut out, line)?;
@@ -135,6 +106,7 @@ fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Re
             user: turn.user.clone(),
             answer: turn.answer.clone(),
             finish: turn.finish,
+            context: turn.context,
             kept: turn.kept,
             prompt: turn.prompt.clone(),
             tokens: turn.tokens.clone(),
@@ -153,14 +125,23 @@ fn text(model: &Model, session: &Session, settings: &Settings) -> serde_json::Re
 /// # Errors
 /// The file cannot be read, is too large, or no session; it was made with another model, template, numerics or type of cache.
 pub fn load(path: &Path, model: &Model) -> Result<(Session, Settings), ChatError> {
-    let file = path.display().to_string();
-    let access = |what: String| ChatError::Access { file: file.clone(), what };
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|error| access(error.to_string()))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(access(format!("more than {} MiB is no session", MOST_BYTES >> 20)));
+    parse(path, &disk::read_any(path, MOST_BYTES, NOUN)?, model)
+}
+
+/// What these bytes of a file say.
+pub(crate) fn parse(path: &Path, bytes: &[u8], model: &Model) -> Result<(Session, Settings), ChatError> {
+    if bytes.is_empty() {
+        return Err(disk::access(path, "is empty, and no session: /save FILE and --session FILE write one"));
     }
+    if !bytes.starts_with(b"{") {
+        let model = if bytes.starts_with(b"GGUF") {
+            "is a GGUF model, and no session"
+        } else {
+            "is no session, and no GGUF model either"
+        };
+        return Err(disk::access(path, model));
+    }
+    let file = path.display().to_string();
     let mut reader =
         Reader { file: &file, model, session: Session::default(), settings: None, line: 0, head: false, ended: false };
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -168,7 +149,11 @@ pub fn load(path: &Path, model: &Model) -> Result<(Session, Settings), ChatError
         reader.take(line.strip_suffix(b"\n").unwrap_or(line))?;
     }
     match reader {
-        Reader { head: false, .. } => Err(access("an empty file is no session".into())),
+        // What begins such a file has been there, so that the line before is whole.
+        Reader { ended: false, line, .. } => {
+            let what = "the file ends without its last line, {\"at\":N}: was it cut off? With that line, what is there is a session";
+            Err(ChatError::File { file, line, what: what.into() })
+        }
         Reader { settings: None, line, .. } => Err(ChatError::File { file, line, what: "no settings".into() }),
         Reader { session, settings: Some(settings), .. } => Ok((session, (*settings).clone())),
     }
@@ -240,7 +225,7 @@ impl Reader<'_> {
         if let Some(date) = settings.date.as_ref().filter(|date| day(date).is_none()) {
             return Err(self.wrong(format!("date: {date:.20} is no day")));
         }
-        settings.stops_fit().map_err(|what| self.wrong(what))?;
+        settings.stops_fit().and(settings.variables_fit()).map_err(|what| self.wrong(what))?;
         self.settings = Some(Arc::new(settings));
         Ok(())
     }
@@ -270,8 +255,8 @@ impl Reader<'_> {
         if ids > MOST_IDS {
             return Err(self.wrong(format!("{ids} ids: no turn has more than {MOST_IDS}")));
         }
-        let Written { parent, seed, user, answer, finish, kept, prompt, tokens, digest, .. } = turn;
-        let turn = Turn { parent, settings, seed, user, kept, prompt, answer, tokens, finish, digest };
+        let Written { parent, seed, user, answer, finish, context, kept, prompt, tokens, digest, .. } = turn;
+        let turn = Turn { parent, settings, seed, user, kept, prompt, answer, tokens, finish, context, digest };
         match self.session.push(turn) {
             Some(_) => Ok(()),
             None => Err(self.wrong(format!("turn {number} cannot follow turn {parent} and keep {kept} of its ids"))),

@@ -2,7 +2,6 @@
 //!
 //! Knows texts and small files; what a grammar means is llguidance's.
 
-use std::io::Read;
 use std::path::Path;
 
 use samebit_grammar::Source;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::complete::at_home;
+use crate::disk;
 
 /// What may be said.
 const WANTED: &str = "a form is json, a JSON schema, or a file with one or (.lark, .gbnf) with a grammar";
@@ -104,13 +104,8 @@ impl std::fmt::Display for Format {
 }
 
 fn small(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
-    match read {
-        Ok(bytes) if bytes as u64 <= MOST_BYTES => Ok(text),
-        Ok(_) => Err(format!("{}: more than {} MiB is no form", path.display(), MOST_BYTES >> 20)),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
+    let bytes = disk::read_any(path, MOST_BYTES, "form").map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8: convert the text to UTF-8", path.display()))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub trait Input {
 }
 
 /// A longer message is none.
-const LONGEST: u64 = 32 << 20;
+pub(crate) const LONGEST: u64 = 32 << 20;
 /// What stands before a message, and before its further lines.
 pub(crate) const PROMPT: &str = ">>> ";
 pub(crate) const MORE: &str = "... ";

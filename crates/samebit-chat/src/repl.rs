@@ -6,11 +6,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::act::counted;
 use crate::command::{Said, understand};
 use crate::error::ChatError;
 use crate::export::export;
-use crate::file;
+use crate::hangup;
 use crate::input::{Input, Typed};
+use crate::kept::Kept;
 use crate::session::Ending;
 use crate::shelf::Shelf;
 use crate::talk::{Answered, Heard, Hearer, Talk};
@@ -23,7 +25,7 @@ pub struct Options {
     /// Show times and counts after each answer.
     pub verbose: bool,
     /// Write the session here after each turn.
-    pub session: Option<PathBuf>,
+    pub session: Option<Kept>,
     /// Write the conversation here as markdown after each turn.
     pub transcript: Option<PathBuf>,
     /// The first message, which is not typed.
@@ -167,18 +169,19 @@ impl<'a> Repl<'a> {
         let at = self.talk.session().at();
         self.talk.session_mut().go_to(parent.unwrap_or(at));
         let answered = self.answer(Asked::Message(&whole));
-        if answered.is_err() {
+        if self.talk.session().at() == parent.unwrap_or(at) {
             // Nothing was said: one is where one was, and the files still wait.
             self.talk.session_mut().go_to(at);
+        } else {
+            self.files.clear();
         }
-        answered?;
-        self.files.clear();
-        self.autosave()
+        answered
     }
 
-    /// Lets the model answer, and shows it. An error means that nothing was kept, or that nobody looks any more.
+    /// Lets the model answer, shows it, and writes it where it is to be kept: whoever looks by then.
     pub(crate) fn answer(&mut self, asked: Asked<'_>) -> Result<(), ChatError> {
         let mut times = Times::new();
+        let _held = hangup::Held::begin();
         self.hush = self.input.hush();
         let context = self.talk.model().engine.context();
         let interrupted = self.options.interrupted;
@@ -206,16 +209,23 @@ impl<'a> Repl<'a> {
                 }
             };
             trouble = shown.err();
-            if trouble.is_some() || interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            // A message is kept with its first token: where the terminal has gone it is waited for.
+            let waits = hangup::came() && !matches!(heard, Heard::Text(_));
+            if interrupted() || !waits && (trouble.is_some() || hangup::came()) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let answered = ask(talk, asked, &mut hear);
         let ended = view.end(showing);
         self.hush = None;
-        ended?;
-        if let Some(trouble) = trouble {
-            return Err(trouble);
+        let saved = if answered.is_ok() { self.autosave() } else { Ok(()) };
+        if hangup::came() {
+            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
         }
-        self.after(answered?, &times)
+        ended.and(trouble.map_or(Ok(()), Err))?;
+        self.after(answered?, &times).and(saved)
     }
 
     /// What is to be said of an answer that has come.
@@ -231,7 +241,9 @@ impl<'a> Repl<'a> {
                 self.view
                     .note("(the context is full, and the answer ends here: /undo, /clear, or a larger num_ctx)")?;
             }
-            Ending::Length => self.view.note(&format!("(ended after {tokens} tokens, which is num_predict)"))?,
+            Ending::Length => {
+                self.view.note(&format!("(ended after {}, which is num_predict)", counted(tokens, "token")))?;
+            }
             Ending::Stop => {}
         }
         if answered.again {
@@ -257,11 +269,9 @@ impl<'a> Repl<'a> {
 
     /// Writes the session where it is to be kept.
     pub(crate) fn autosave(&mut self) -> Result<(), ChatError> {
-        if let Some(path) = &self.options.transcript {
-            export(path, &self.talk)?;
-        }
-        let Some(path) = &self.options.session else { return Ok(()) };
-        file::save(path, self.talk.model(), self.talk.session(), self.talk.settings())
+        let written = self.options.transcript.as_ref().map_or(Ok(()), |path| export(path, &self.talk));
+        let Some(kept) = &mut self.options.session else { return written };
+        kept.save(self.talk.model(), self.talk.session(), self.talk.settings()).and(written)
     }
 
     /// One message, its answer, and no conversation.
@@ -270,7 +280,6 @@ impl<'a> Repl<'a> {
     /// As [`Talk::ask`](crate::Talk::ask). True if it was broken off.
     pub fn once(&mut self, message: &str) -> Result<bool, ChatError> {
         self.answer(Asked::Message(message))?;
-        self.autosave()?;
         Ok(self.talk.session().latest().is_some_and(|turn| turn.finish == Ending::Cancelled))
     }
 }

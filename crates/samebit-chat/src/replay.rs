@@ -60,7 +60,7 @@ pub enum Departure {
         index: usize,
     },
     /// An answer that ended otherwise than its tokens do.
-    #[error("turn {turn}: the file says that the answer ended with `{said}`, and its last token says otherwise")]
+    #[error("turn {turn}: the file says that the answer ended with `{said}`, and its tokens say otherwise")]
     Finish {
         /// The turn.
         turn: usize,
@@ -146,10 +146,17 @@ fn departs(
     let stopped = cut_short || turn.tokens.last().is_some_and(|&token| talk.model().tokenizer.is_eog(token));
     let said = match turn.finish {
         Ending::Stop if !stopped => "stop",
-        Ending::Length if stopped => "length",
+        Ending::Length if stopped || !bounded(talk, number, turn) => "length",
         _ => return Ok(None),
     };
     Ok(Some(Departure::Finish { turn: number, said }))
+}
+
+/// Whether an answer has as many tokens as it may: as its settings say, or as there was room for in the context that it names, or in
+/// this one where it names none.
+fn bounded(talk: &Talk, number: usize, turn: &Turn) -> bool {
+    let context = turn.context.unwrap_or(talk.model().engine.context());
+    turn.settings.predict == Some(turn.tokens.len()) || talk.session().length(number) == context
 }
 
 /// The first place where two runs of ids differ.

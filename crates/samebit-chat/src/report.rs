@@ -9,7 +9,8 @@ use samebit_numerics::arith::Soft;
 use samebit_numerics::math::exp;
 use samebit_text::{EncodeOptions, Tokenizer};
 
-use crate::command::{COMMANDS, KEYS, SETTINGS, SHOWN};
+use crate::act::counted;
+use crate::command::{COMMANDS, Command, KEYS, SETTINGS, SHOWN};
 use crate::compose::compose;
 use crate::error::ChatError;
 use crate::look::{columns, parted};
@@ -30,24 +31,36 @@ pub(crate) fn table(rows: impl Iterator<Item = (String, String)>) -> String {
     out
 }
 
-/// The commands, or one of them.
-pub(crate) fn help(about: &str) -> String {
+/// What `/set` knows.
+pub(crate) fn set() -> String {
+    table(SETTINGS.iter().map(|(name, value, does)| (format!("/set {name} {value}"), (*does).to_owned())))
+}
+
+/// What `/show` knows.
+pub(crate) fn shown() -> String {
+    table(SHOWN.iter().map(|(name, does)| (format!("/show {name}"), (*does).to_owned())))
+}
+
+/// The commands, or one of them; `None` where there is none of that name.
+pub(crate) fn help(about: &str) -> Option<String> {
     let about = about.trim_start_matches('/');
     let all =
         || COMMANDS.iter().map(|command| (format!("/{} {}", command.name, command.arguments), command.does.to_owned()));
-    match about {
-        "set" => table(SETTINGS.iter().map(|(name, value, does)| (format!("/set {name} {value}"), (*does).to_owned()))),
-        "show" => table(SHOWN.iter().map(|(name, does)| (format!("/show {name}"), (*does).to_owned()))),
+    let named = |command: &&Command| command.name == about || command.aliases.contains(&about);
+    Some(match about {
+        "set" => set(),
+        "show" => shown(),
         "shortcuts" | "shortcut" | "keys" => table(KEYS.iter().map(|(key, does)| ((*key).into(), (*does).into()))),
-        name if COMMANDS.iter().any(|command| command.name == name) => {
-            table(all().filter(|(usage, _)| usage[1..].split(' ').next() == Some(name)))
-        }
-        _ => {
+        "" => {
             let keys = "Several lines: \"\"\" before and after, a \\ at a line's end, Alt-Enter, or paste them. Ctrl-R searches what was typed.\n\
                         Ctrl-C stops an answer, twice it leaves; Ctrl-D or /bye leaves. /? shortcuts tells of other keys.\n";
             table(all()) + keys
         }
-    }
+        _ => {
+            let name = COMMANDS.iter().find(named)?.name;
+            table(all().filter(|(usage, _)| usage[1..].split(' ').next() == Some(name)))
+        }
+    })
 }
 
 pub(crate) fn parameters(settings: &Settings) -> String {
@@ -143,7 +156,7 @@ pub(crate) fn tokens(talk: &Talk, text: &str) -> String {
     let (model, session) = (talk.model(), talk.session());
     if !text.is_empty() {
         let ids = model.tokenizer.encode(text, EncodeOptions::default());
-        return format!("{} tokens\n{}", ids.len(), pieces(&model.tokenizer, &ids));
+        return format!("{}\n{}", counted(ids.len(), "token"), pieces(&model.tokenizer, &ids));
     }
     let context = model.engine.context();
     let number = session.at();
@@ -198,11 +211,13 @@ fn line(text: &str, most: usize) -> String {
     }
 }
 
-/// An answer's tokens with their probabilities and those of at most so many others: the model's own, before temperature and the rest of the sampling.
-pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], most: usize, width: Option<usize>) -> String {
+/// An answer's tokens with their probabilities and those of at most so many others: the model's own, before temperature and the rest
+/// of the sampling. Also whether the width had no room for some.
+pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], most: usize, width: Option<usize>) -> (String, bool) {
     let width = width.unwrap_or(usize::MAX);
     let shown = |token: u32, logprob: f32| (piece(tokenizer, token), percent(logprob));
     let left = rows.iter().map(|row| columns(&piece(tokenizer, row.token))).max().unwrap_or(0).min(24);
+    let mut fewer = false;
     let mut out = String::from("probabilities before temperature and the rest of the sampling\n");
     for row in rows {
         let (text, share) = shown(row.token, row.logprob);
@@ -212,6 +227,7 @@ pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], most: usize, wid
         for (text, share) in others.map(|&(token, logprob)| shown(token, logprob)) {
             let more = format!("   {text} {share}");
             if columns(&line) + columns(&more) > width {
+                fewer = true;
                 break;
             }
             line.push_str(&more);
@@ -219,7 +235,7 @@ pub(crate) fn why(tokenizer: &Tokenizer, rows: &[TokenLogprob], most: usize, wid
         out.push_str(&line);
         out.push('\n');
     }
-    out
+    (out, fewer)
 }
 
 fn percent(logprob: f32) -> String {
@@ -234,12 +250,14 @@ mod tests {
 
     #[test]
     fn every_command_has_its_line() {
-        let help = help("");
+        let help = help("").expect("the list");
         for command in &COMMANDS {
             assert!(help.contains(&format!("  /{} ", command.name)), "{help}");
         }
-        assert_eq!(super::help("/why").lines().count(), 1);
-        assert!(super::help("set").contains("/set format FORM") && super::help("show").contains("/show digest"));
+        let about = |name: &str| super::help(name).expect("help");
+        assert_eq!((about("/why").lines().count(), about("?").lines().count()), (1, 1));
+        assert!(about("set").contains("/set format FORM") && about("show").contains("/show digest"));
+        assert!(super::help("nosuch").is_none());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Turn {
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub finish: Ending,
+    /// The positions of the context, where their end was the answer's.
+    pub context: Option<usize>,
     /// The digest of the logits that the tokens were drawn from.
     pub digest: String,
 }
@@ -161,6 +163,7 @@ pub(crate) mod tests {
             answer: "yes".into(),
             tokens: tokens.to_vec(),
             finish: Ending::Stop,
+            context: None,
             digest: "d".repeat(64),
         }
     }

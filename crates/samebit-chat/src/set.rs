@@ -106,7 +106,7 @@ impl Repl<'_> {
                 let kept = name == "history";
                 if kept { "what you type is remembered".into() } else { "what you type is not remembered".to_owned() }
             }
-            "" => return self.view.report(&report::help("set")),
+            "" => return self.view.report(&report::set()),
             name => unknown("set", name, SETTINGS.iter().map(|(name, ..)| *name)),
         };
         self.view.note(&line)
@@ -117,6 +117,7 @@ impl Repl<'_> {
 fn change(settings: &mut Settings, name: &str, value: &str) -> Option<Result<String, String>> {
     Some(match (name, value) {
         ("parameter", value) => parameter(settings, value),
+        ("seed", "") => Err(format!("/set seed N: a whole number; it is {}", settings.seed)),
         ("seed", value) => {
             settings.set("seed", value).map(|()| format!("seed is {value}; it counts from the next answer on"))
         }
@@ -165,7 +166,9 @@ fn parameter(settings: &mut Settings, value: &str) -> Result<String, String> {
     let (name, value) = parted.ok_or("/set parameter NAME VALUE; /show parameters lists them")?;
     settings.set(name, value.trim())?;
     let known = settings.parameters().into_iter().find(|(known, _)| *known == name);
-    Ok(format!("{name} is {}", known.map_or(value.trim().to_owned(), |(_, value)| value)))
+    let greedy = matches!(name, "temperature" | "temp") && settings.sampling.temperature <= 0.0;
+    let means = if greedy { ": always the likeliest token" } else { "" };
+    Ok(format!("{name} is {}{means}", known.map_or(value.trim().to_owned(), |(_, value)| value)))
 }
 
 /// A variable of the template: JSON, or a text as it is.
@@ -178,10 +181,15 @@ fn variable(settings: &mut Settings, value: &str) -> Result<String, String> {
             Ok(format!("the template is not told of {name}"))
         }
         (name, value) => {
-            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+            // A text needs no quotes, unless it begins as something else does.
+            let value = match serde_json::from_str(value) {
+                Ok(value) => value,
+                Err(error) if value.starts_with(['{', '[', '"']) => return Err(format!("{name}: no JSON: {error}")),
+                Err(_) => value.into(),
+            };
             let line = format!("{name} is {value}; the conversation is read anew with it");
             settings.variables.insert(name.to_owned(), value);
-            Ok(line)
+            settings.variables_fit().map(|()| line)
         }
     }
 }

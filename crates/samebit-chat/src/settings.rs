@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use crate::form::Format;
 use crate::stops;
 
+/// What templates are given of what was said, and of the model.
+const THEIRS: [&str; 6] = ["messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"];
+
 /// Everything that governs the answers to come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -256,6 +259,17 @@ impl Settings {
         fits
     }
 
+    /// Whether no variable of the template has the name of one that it is given anyway, and would take its place.
+    ///
+    /// # Errors
+    /// The name of one that has.
+    pub fn variables_fit(&self) -> Result<(), String> {
+        match THEIRS.into_iter().find(|name| self.variables.contains_key(*name)) {
+            Some(name) => Err(format!("variable {name}: is the conversation's or the model's: take another name")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the texts that end answers are within bounds.
     pub(crate) fn stops_fit(&self) -> Result<(), String> {
         let good = |text: &String| !text.is_empty() && text.len() <= stops::LONGEST;
@@ -314,7 +328,7 @@ impl Settings {
                     "dry_base" => &mut sampling.dry.base,
                     _ => {
                         let names: Vec<&str> = self.parameters().into_iter().map(|(name, _)| name).collect();
-                        return Err(format!("no parameter is named {name}; there are {}", names.join(", ")));
+                        return Err(format!("no parameter is named {name}; there are {}, num_ctx", names.join(", ")));
                     }
                 };
                 *number = value.parse().map_err(|_| format!("{name}: {value} is no number"))?;

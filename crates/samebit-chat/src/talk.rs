@@ -211,6 +211,9 @@ impl Talk {
         if generation.tokens.is_empty() {
             return Err(ChatError::Cancelled);
         }
+        let positions = self.model.engine.context();
+        let full = finish == Ending::Length && prompt + generation.tokens.len() >= positions;
+        let most = generation.tokens.len();
         let turn = Turn {
             parent,
             seed,
@@ -220,6 +223,7 @@ impl Talk {
             answer: cut(&shown(&self.model.tokenizer, &generation.tokens), &settings.stop).0,
             tokens: generation.tokens,
             finish,
+            context: Some(positions).filter(|_| full && settings.predict != Some(most)),
             digest: generation.logits_digest,
             settings,
         };

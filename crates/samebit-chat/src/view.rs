@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use crate::act::counted;
 use crate::error::ChatError;
 use crate::look::{Markdown, Part, Style, Thoughts, Wrap, columns};
 
@@ -159,6 +160,9 @@ impl<'a> View<'a> {
         if !self.looks.styled && self.looks.thoughts {
             return self.plain(showing, text);
         }
+        let width = self.width();
+        showing.markdown.resize(width);
+        showing.thought.resize(width);
         let parts = showing.thoughts.push(text);
         self.parts(showing, parts)
     }
@@ -269,7 +273,7 @@ fn fold(showing: &mut Showing, size: Option<(usize, usize)>) -> String {
         }
         _ => out.push('\n'),
     }
-    out.push_str(&format!("\x1b[2m▸ thought for {words} words (/show thinking)\x1b[0m\n"));
+    out.push_str(&format!("\x1b[2m▸ thought for {} (/show thinking)\x1b[0m\n", counted(words, "word")));
     out
 }
 
@@ -333,6 +337,23 @@ mod tests {
         assert_eq!((hidden(PLAIN), hidden(PIPE)), ("Yes\n\n".into(), "Yes".into()));
         let stopped = written(Looks { thoughts: false, ..STYLED }, &["<think>and"]);
         assert!(stopped.ends_with("\r\x1b[2K"), "{stopped:?}");
+    }
+
+    #[test]
+    fn lines_are_broken_for_the_terminal_as_it_is() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static WIDTH: AtomicUsize = AtomicUsize::new(30);
+        let looks = Looks { size: || Some((WIDTH.load(Ordering::Relaxed), 10)), ..STYLED };
+        let mut out = Vec::new();
+        let mut view = View::new(Box::new(&mut out), looks);
+        let mut showing = view.show(false);
+        view.piece(&mut showing, "one two three four ").expect("written");
+        WIDTH.store(12, Ordering::Relaxed);
+        view.piece(&mut showing, "five six seven eight nine ten eleven").expect("written");
+        view.end(showing).expect("written");
+        drop(view);
+        let out = String::from_utf8(out).expect("UTF-8");
+        assert_eq!(out, "one two three four five six\nseven eight\nnine ten\neleven\n\n");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use samebit_gguf::Gguf;
 use samebit_text::template::{ChatTemplate, Message, RenderOptions, TemplateError};
 use samebit_text::{EncodeOptions, Tokenizer};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// A prompt or a template larger than this is a mistake: gigabytes of text are no prompt.
@@ -94,17 +94,29 @@ pub(crate) fn check_ids(ids: &[u32], tokenizer: &Tokenizer) -> Result<Vec<u32>, 
     }
 }
 
-/// Standard input or a file, whole.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+/// Standard input or a file, whole; too much is no `noun`.
+pub(crate) fn read(path: &Path, noun: &str) -> Result<Vec<u8>, Failure> {
+    bounded(path, MOST_BYTES, noun)
+}
+
+/// Standard input, a file, or a pipe of so many bytes at most; more are no `noun`.
+pub(crate) fn bounded(path: &Path, most: u64, noun: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let result = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes)
+        std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
     };
-    result.map_err(|error| Failure::Input(format!("{}: {error}", name(path))))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(Failure::Input(format!("{}: more than {} MiB is no prompt", name(path), MOST_BYTES >> 20)));
+    let name = name(path);
+    result.map_err(|error| {
+        Failure::Input(match error.kind() {
+            ErrorKind::NotFound => format!("{name}: there is no such file: check its name and folder"),
+            ErrorKind::IsADirectory => format!("{name}: is a folder: name a file in it"),
+            _ => format!("{name}: {error}"),
+        })
+    })?;
+    if bytes.len() as u64 > most {
+        return Err(Failure::Input(format!("{name}: more than {} MiB is no {noun}", most >> 20)));
     }
     Ok(bytes)
 }
@@ -116,7 +128,7 @@ fn name(path: &Path) -> String {
 fn source(args: &PromptArgs) -> Result<Source, Failure> {
     let mut source = match (&args.prompt, &args.file) {
         (Some(text), _) => Source { name: "-p".into(), bytes: text.clone().into_bytes() },
-        (None, Some(path)) => Source { name: name(path), bytes: read(path)? },
+        (None, Some(path)) => Source { name: name(path), bytes: read(path, "prompt")? },
         (None, None) => return Err(Failure::Usage("no prompt: give one with -p TEXT, -f FILE or --tokens IDS".into())),
     };
     if args.escape && args.prompt.is_some() {
@@ -128,7 +140,7 @@ fn source(args: &PromptArgs) -> Result<Source, Failure> {
 fn system(chat: &ChatArgs) -> Result<Option<Source>, Failure> {
     match (&chat.system_prompt, &chat.system_prompt_file) {
         (Some(text), _) => Ok(Some(Source { name: "-sys".into(), bytes: text.clone().into_bytes() })),
-        (None, Some(path)) => Ok(Some(Source { name: name(path), bytes: read(path)? })),
+        (None, Some(path)) => Ok(Some(Source { name: name(path), bytes: read(path, "system prompt")? })),
         (None, None) => Ok(None),
     }
 }
@@ -161,7 +173,7 @@ pub(crate) fn template(
     } else if ChatTemplate::names_in(metadata).iter().any(|name| name == wanted) {
         ChatTemplate::named_from_metadata(metadata, tokenizer, wanted)
     } else {
-        let bytes = read(Path::new(wanted)).map_err(|error| {
+        let bytes = read(Path::new(wanted), "chat template").map_err(|error| {
             let names: Vec<&str> = ChatTemplate::builtin_names().collect();
             Failure::Input(format!("--chat-template {error}: give a file, or a name of {}", names.join(", ")))
         })?;

@@ -58,6 +58,11 @@ impl Markdown {
         Self { state: State::Start, held: String::new(), before: ' ', wrap: Wrap::new(width) }
     }
 
+    /// The terminal has other columns, which count from the next line on.
+    pub fn resize(&mut self, width: Option<usize>) {
+        self.wrap.resize(width);
+    }
+
     /// What a text lets be written.
     pub fn push(&mut self, text: &str) -> String {
         text.chars().for_each(|character| self.character(character));

@@ -11,6 +11,8 @@ use super::style::Style;
 pub struct Wrap {
     /// Columns of the terminal; `None`: the terminal breaks lines itself.
     width: Option<usize>,
+    /// Columns from the next line on.
+    next: Option<usize>,
     /// Columns that are taken.
     column: usize,
     /// Columns that a broken line begins with.
@@ -28,14 +30,19 @@ pub struct Wrap {
     out: String,
 }
 
+/// Narrower terminals are taken for so many columns.
+const LEAST: usize = 8;
+
 /// Joins the characters on its two sides into one.
 const JOINER: char = '\u{200d}';
 
 impl Wrap {
     /// An empty line.
     pub fn new(width: Option<usize>) -> Self {
+        let width = width.map(|width| width.max(LEAST));
         Self {
-            width: width.map(|width| width.max(8)),
+            width,
+            next: width,
             column: 0,
             indent: 0,
             spaces: 0,
@@ -45,6 +52,14 @@ impl Wrap {
             style: Style::PLAIN,
             last: ' ',
             out: String::new(),
+        }
+    }
+
+    /// The terminal has other columns: they count from the next line on, for this one was begun without them.
+    pub fn resize(&mut self, width: Option<usize>) {
+        self.next = width.map(|width| width.max(LEAST));
+        if !self.in_line() {
+            self.width = self.next;
         }
     }
 
@@ -118,6 +133,8 @@ impl Wrap {
         let end = self.column + self.spaces + self.word_width;
         if self.width.is_some_and(|width| end > width) && self.column > self.indent {
             self.out.push('\n');
+            self.width = self.next;
+            self.indent = self.width.map_or(0, |width| self.indent.min(width / 2));
             self.out.extend(std::iter::repeat_n(' ', self.indent));
             self.column = self.indent;
             self.spaces = 0;
@@ -144,6 +161,7 @@ impl Wrap {
         self.set(Style::PLAIN);
         self.out.push('\n');
         (self.column, self.indent, self.spaces, self.last) = (0, 0, 0, '\n');
+        self.width = self.next;
     }
 
     fn emit(&mut self, style: Style, character: char) {
@@ -226,6 +244,19 @@ mod tests {
         let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
         assert_eq!(wrapped(8, &format!("aaaaa {family}")), format!("aaaaa {family}"));
         assert_eq!(wrapped(8, "e\u{301}e\u{301}"), "e\u{301}e\u{301}");
+    }
+
+    #[test]
+    fn other_columns_count_from_the_next_line_on() {
+        let mut wrap = Wrap::new(Some(20));
+        wrap.push(Style::PLAIN, "one two three ");
+        wrap.resize(Some(10));
+        wrap.push(Style::PLAIN, "four five six seven");
+        assert_eq!(wrap.finish(), "one two three four\nfive six\nseven");
+        let mut wrap = Wrap::new(Some(20));
+        wrap.resize(Some(9));
+        wrap.push(Style::PLAIN, "one two three");
+        assert_eq!(wrap.finish(), "one two\nthree");
     }
 
     #[test]

@@ -53,6 +53,14 @@ fn settings_are_set_and_shown() {
         "/show info",
         "/show inof",
         "/sohw",
+        "/set seed",
+        "/set variable messages 1",
+        "/set variable x {",
+        "/set variable x a text",
+        "/set parameter temperature -1",
+        "/set parameter temperature 0.25",
+        "/help nosuch",
+        "/help sett",
     ];
     let seen = converse(talk(), &typed, |talk| {
         let settings = talk.settings();
@@ -68,7 +76,7 @@ fn settings_are_set_and_shown() {
         "did you mean verbose?",
         "/set parameter NAME VALUE",
         "/show template",
-        "temperature        0.25",
+        "temperature           0.25",
         "Be\nbrief.\n",
         "{% for message in messages %}",
         "seed 7",
@@ -76,6 +84,14 @@ fn settings_are_set_and_shown() {
         "4096 tokens",
         "did you mean info?",
         "/sohw is no command: did you mean /show?",
+        "stop, num_ctx\n",
+        "/set seed N: a whole number; it is 7",
+        "variable messages: is the conversation's or the model's",
+        "x: no JSON: ",
+        "x is \"a text\"",
+        "temperature is -1: always the likeliest token",
+        "/help nosuch: there is no such thing; /help lists",
+        "did you mean set?",
     ] {
         assert!(seen.screen.contains(words), "`{words}` is missing:\n{}", seen.screen);
     }
@@ -92,7 +108,7 @@ fn files_go_before_the_next_message_and_no_further() {
         let users: Vec<&str> = talk.session().turns().iter().map(|turn| turn.user.as_str()).collect();
         assert_eq!(users, ["fn main() {}\n\nwhat is this?", "and this?"]);
     });
-    for words in ["byte 2 is not UTF-8", "1 lines go before", "which file?", "nowhere: "] {
+    for words in ["byte 2 is not UTF-8", "1 line goes before", "which file?", "nowhere: "] {
         assert!(seen.screen.contains(words), "`{words}` is missing:\n{}", seen.screen);
     }
 }

@@ -181,6 +181,13 @@ fn a_changed_session_departs_where_it_was_changed() {
     let stops = session.turn(2).is_some_and(|turn| turn.finish == Ending::Stop);
     let otherwise = if stops { Ending::Length } else { Ending::Stop };
     assert!(matches!(here(&|turn| turn.finish = otherwise), Departure::Finish { turn: 2, .. }));
+    let more = |turn: &mut Turn| {
+        turn.finish = Ending::Length;
+        turn.settings = Arc::new(Settings { predict: Some(99), ..(*turn.settings).clone() });
+    };
+    if !stops {
+        assert!(matches!(here(&more), Departure::Finish { turn: 2, said: "length" }));
+    }
     assert_eq!(replayed(talk.model(), session, settings), None, "and unchanged it does not");
 }
 
@@ -198,9 +205,29 @@ fn a_full_context_is_said_and_nothing_is_lost() {
     let turns = talk.session().turns().len();
     assert!(matches!(error, ChatError::Full { tokens, context: 96 } if tokens >= 96), "{error}");
     assert!(turns > 0 && talk.session().at() == turns);
+    // What no context could hold is not cut into tokens.
+    let long = talk.ask(&"x ".repeat(1 << 24), hear);
+    assert!(matches!(long, Err(ChatError::TooLong { context: 96, .. })), "{long:?}");
     for remedy in ["/undo", "/clear", "-c N"] {
         assert!(error.to_string().contains(remedy), "{error}");
     }
+}
+
+#[test]
+fn an_answer_that_the_context_ended_comes_again_in_any_context() {
+    let small = model(&EngineOptions { context: 64, ..EngineOptions::default() });
+    let all = Settings { predict: None, ..settings() };
+    let mut talk = Talk::new(small, all.clone());
+    let mut wordy = all.clone();
+    wordy.sampling.logit_bias = talk.model().tokenizer.eog_ids().into_iter().map(|id| (id, None)).collect();
+    talk.set(wordy.clone()).expect("settings");
+    ask(&mut talk, "hello");
+    let turn = talk.session().latest().expect("a turn");
+    assert_eq!((turn.finish, turn.context), (Ending::Length, Some(64)));
+    let large = model(&EngineOptions { context: 4096, ..EngineOptions::default() });
+    assert_eq!(replayed(&large, talk.session(), &wordy), None);
+    let shorter = changed(talk.session(), 1, |turn| turn.context = None);
+    assert!(matches!(replayed(&large, &shorter, &wordy), Some(Departure::Finish { turn: 1, said: "length" })));
 }
 
 #[test]

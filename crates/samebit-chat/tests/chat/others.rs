@@ -21,7 +21,7 @@ fn files_of_a_pattern_go_before_the_message() {
         assert_eq!(users, [both.as_str(), "one\n\nand?"]);
     });
     for said in
-        ["c.txt: byte 0 is not UTF-8", "2 files go before", "1 files go before", "which files?", "no text files"]
+        ["c.txt: byte 0 is not UTF-8", "2 files go before", "1 file goes before", "which files?", "no text files"]
     {
         assert!(seen.screen.contains(said), "`{said}`: {}", seen.screen);
     }

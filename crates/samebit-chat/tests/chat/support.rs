@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use samebit_chat::{Answered, Heard, Input, Looks, Model, Options, Repl, Settings, Shelf, Talk, Typed, View};
+use samebit_chat::{Answered, Heard, Input, Kept, Looks, Model, Options, Repl, Settings, Shelf, Talk, Typed, View};
 use samebit_engine::sampler::SamplerConfig;
 use samebit_engine::{Engine, EngineOptions};
 use samebit_gguf::Gguf;
@@ -106,7 +105,7 @@ pub(crate) fn converse(talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) ->
 }
 
 /// The same, kept in a file.
-pub(crate) fn converse_in(file: Option<PathBuf>, talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) -> Seen {
+pub(crate) fn converse_in(file: Option<Kept>, talk: Talk, typed: &[&str], check: impl FnOnce(&Talk)) -> Seen {
     converse_with(None, Options { session: file, ..quiet() }, talk, typed, check)
 }
 

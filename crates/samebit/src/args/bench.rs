@@ -1,7 +1,7 @@
 //! What to measure. Names and defaults are llama-bench's.
 
 use super::model::{KvArg, at_least_one, threads};
-use clap::builder::FalseyValueParser;
+use super::values::switch;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -50,7 +50,7 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_name = "N,…", value_delimiter = ',', default_value = "0", env = "SAMEBIT_THREADS", value_parser = threads)]
     pub(crate) threads: Vec<usize>,
     /// Bind each of our threads to a core of its own, of those that this process may use (llama.cpp: --cpu-strict 1). Linux only
-    #[arg(long, env = "SAMEBIT_PIN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_PIN", value_parser = switch)]
     pub(crate) pin: bool,
     /// Most tokens of a pass (also -ub)
     #[arg(long, value_name = "N", default_value_t = 512, env = "SAMEBIT_UBATCH_SIZE", value_parser = at_least_one)]
@@ -68,7 +68,7 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Md)]
     pub(crate) output: Format,
     /// Measure at once, without a run to warm up
-    #[arg(long, env = "SAMEBIT_NO_WARMUP", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_WARMUP", value_parser = switch)]
     pub(crate) no_warmup: bool,
     /// What the memory gives, in GB/s, instead of measuring it; 0: unknown
     #[arg(long, value_name = "GB/S", env = "SAMEBIT_CEILING", value_parser = ceiling)]

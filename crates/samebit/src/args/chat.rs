@@ -1,7 +1,7 @@
 //! How to chat. Names are ollama's and llama.cpp's where these have one.
 
+use super::values::{MOST, switch, within};
 use super::{ComputeArgs, PinArgs, SamplingArgs, TemplateArgs, drafted};
-use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ pub(crate) struct ChatCommandArgs {
     pub(crate) system_prompt_file: Option<PathBuf>,
     /// Tokens of an answer at most; -1: until the model ends it or the context is full
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
-          allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
+          allow_negative_numbers = true, value_parser = within::<i64>(-1..=MOST))]
     pub(crate) predict: i64,
     /// A text that ends an answer, and is no part of it; may be repeated
     #[arg(short = 'r', long, alias = "reverse-prompt", value_name = "TEXT", allow_hyphen_values = true)]
@@ -91,10 +91,10 @@ pub(crate) struct ThinkArgs {
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "true", require_equals = true, env = "SAMEBIT_THINK")]
     pub(crate) think: Option<String>,
     /// Tokens of a thought at most: then it is ended, and the answer comes
-    #[arg(long, alias = "reasoning-budget", value_name = "N", env = "SAMEBIT_THINK_BUDGET", value_parser = clap::value_parser!(u32))]
+    #[arg(long, alias = "reasoning-budget", value_name = "N", env = "SAMEBIT_THINK_BUDGET", value_parser = within::<u32>(0..=MOST))]
     pub(crate) think_budget: Option<u32>,
     /// Show no thoughts
-    #[arg(long, alias = "hidethinking", env = "SAMEBIT_HIDE_THINKING", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "hidethinking", env = "SAMEBIT_HIDE_THINKING", value_parser = switch)]
     pub(crate) hide_thinking: bool,
 }
 
@@ -134,7 +134,7 @@ pub(crate) struct KeptArgs {
     #[arg(short, long, alias = "output-file", value_name = "FILE", conflicts_with = "replay")]
     pub(crate) output: Option<PathBuf>,
     /// Remember nothing of what is typed beyond the conversation
-    #[arg(long, env = "SAMEBIT_NO_HISTORY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_HISTORY", value_parser = switch)]
     pub(crate) no_history: bool,
 }
 
@@ -146,10 +146,10 @@ pub(crate) struct LookArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, env = "SAMEBIT_COLOR")]
     pub(crate) color: Colour,
     /// Let the terminal break lines, anywhere
-    #[arg(long, alias = "nowordwrap", env = "SAMEBIT_NO_WORDWRAP", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "nowordwrap", env = "SAMEBIT_NO_WORDWRAP", value_parser = switch)]
     pub(crate) no_wordwrap: bool,
     /// Plain lines, no editor, no styles: as with TERM=dumb
-    #[arg(long, env = "SAMEBIT_SIMPLE_IO", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_SIMPLE_IO", value_parser = switch)]
     pub(crate) simple_io: bool,
 }
 

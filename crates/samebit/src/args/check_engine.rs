@@ -1,7 +1,7 @@
 //! What may be said to `check-engine`.
 
+use super::values::{MOST, switch, within};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
 const HELP: &str = "\
 Examples:
@@ -32,30 +32,30 @@ pub(crate) struct CheckEngineArgs {
     #[arg(value_name = "COMMAND", last = true)]
     pub(crate) command: Vec<String>,
     /// Ask the server by /v1/chat/completions
-    #[arg(long, env = "SAMEBIT_CHAT", value_parser = FalseyValueParser::new(), conflicts_with = "command")]
+    #[arg(long, env = "SAMEBIT_CHAT", value_parser = switch, conflicts_with = "command")]
     pub(crate) chat: bool,
     /// A prompt; may be given several times
     #[arg(short = 'p', long = "prompt", value_name = "TEXT")]
     pub(crate) prompts: Vec<String>,
     /// Tokens of an answer
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 48, env = "SAMEBIT_PREDICT", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 48, env = "SAMEBIT_PREDICT", value_parser = within::<u32>(1..=4096))]
     pub(crate) predict: u32,
     /// How often each prompt is repeated
-    #[arg(long, value_name = "N", default_value_t = 3, env = "SAMEBIT_REPEATS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 3, env = "SAMEBIT_REPEATS", value_parser = within::<u32>(1..=1000))]
     pub(crate) repeats: u32,
     /// Requests at once
-    #[arg(long, value_name = "N", default_value_t = 4, env = "SAMEBIT_CONCURRENCY", value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 4, env = "SAMEBIT_CONCURRENCY", value_parser = within::<u32>(1..=256))]
     pub(crate) concurrency: u32,
     /// Numbers of threads to try in commands
-    #[arg(short, long, value_name = "LIST", value_delimiter = ',', default_values_t = [1, 2, 4], env = "SAMEBIT_THREADS")]
+    #[arg(short, long, value_name = "LIST", value_delimiter = ',', default_values_t = [1, 2, 4], env = "SAMEBIT_THREADS", value_parser = within::<u32>(0..=MOST))]
     pub(crate) threads: Vec<u32>,
     /// Seconds to wait for an answer
-    #[arg(long, value_name = "S", default_value_t = 300, env = "SAMEBIT_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    #[arg(long, value_name = "S", default_value_t = 300, env = "SAMEBIT_TIMEOUT", value_parser = within::<u64>(1..=86400))]
     pub(crate) timeout: u64,
     /// The model's name in requests
     #[arg(long, value_name = "NAME", env = "SAMEBIT_MODEL_NAME")]
     pub(crate) model_name: Option<String>,
     /// Print one JSON object
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }

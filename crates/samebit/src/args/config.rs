@@ -29,6 +29,6 @@ pub(crate) struct ConfigArgs {
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Option<String>,
     /// Print one JSON object: file, settings of {command, key, value, source}
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = super::values::switch)]
     pub(crate) json: bool,
 }

@@ -1,8 +1,8 @@
 //! What may be said to `diagnose`.
 
+use super::values::{MOST, switch, within};
 use super::{ChatArgs, ModelArgs, PromptArgs};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
 
 const HELP: &str = "\
@@ -39,13 +39,13 @@ pub(crate) struct DiagnoseArgs {
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
     /// How many of the trace's tokens are the prompt, if it does not say; the others were generated one by one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within::<usize>(0..=MOST))]
     pub(crate) prompt_length: Option<usize>,
     /// A name map, in JSON: {"their-name-{}": "attn_norm-{}"}
     #[arg(long, value_name = "FILE", env = "SAMEBIT_NAMES")]
     pub(crate) names: Option<PathBuf>,
     /// Print one JSON object
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
     /// List the known bugs of this model, and do nothing else
     #[arg(long)]

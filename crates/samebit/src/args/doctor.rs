@@ -1,7 +1,7 @@
 //! What may be said to `doctor`.
 
+use super::values::switch;
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
 const DOCTOR_HELP: &str = "\
 Examples:
@@ -23,12 +23,12 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "ISA", default_value = "native", env = "SAMEBIT_ISA")]
     pub(crate) isa: String,
     /// Check every instruction set that this machine has, the slow reference too
-    #[arg(long, env = "SAMEBIT_ALL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_ALL", value_parser = switch)]
     pub(crate) all: bool,
     /// Threads that read memory; 0: one per core
     #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_THREADS", value_parser = super::model::threads)]
     pub(crate) threads: usize,
     /// Print one JSON object
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }

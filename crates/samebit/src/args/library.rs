@@ -1,7 +1,7 @@
 //! What may be said to `pull`, `list` and `rm`.
 
+use super::values::switch;
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
 const PULL_HELP: &str = "\
 Examples:
@@ -30,7 +30,7 @@ pub(crate) struct PullArgs {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
     /// Print a JSON object for each on a line of its own: name, path, bytes, sha256, fetched
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }
 
@@ -47,7 +47,7 @@ to `samebit rm`. -v shows the files.";
 #[command(after_help = LIST_HELP, visible_alias = "ls")]
 pub(crate) struct ListArgs {
     /// Print one JSON array of {name, path, bytes}
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }
 

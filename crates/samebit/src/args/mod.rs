@@ -20,6 +20,7 @@ mod sampling;
 mod serve;
 mod shell;
 mod trace;
+mod values;
 
 pub(crate) use argv::{config_file, normalise};
 pub(crate) use bench::{BenchArgs, Format};
@@ -39,11 +40,11 @@ pub(crate) use serve::{BatchArgs, BoundArgs, ListenArgs, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use trace::{CompareArgs, TraceArgs};
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use samebit_engine::MOST_DRAFTED;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use values::{MOST, switch, within};
 
 const TOP_HELP: &str = "\
 Examples:
@@ -81,10 +82,10 @@ pub(crate) struct Cli {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Verbosity {
     /// Say nothing on stderr but errors: no progress, no notes
-    #[arg(short, long, global = true, env = "SAMEBIT_QUIET", value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
+    #[arg(short, long, global = true, env = "SAMEBIT_QUIET", value_parser = switch, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more on stderr: the model, timings
-    #[arg(short, long, global = true, env = "SAMEBIT_VERBOSE", value_parser = FalseyValueParser::new())]
+    #[arg(short, long, global = true, env = "SAMEBIT_VERBOSE", value_parser = switch)]
     pub(crate) verbose: bool,
 }
 
@@ -154,10 +155,10 @@ pub(crate) struct RunArgs {
     pub(crate) sampling: SamplingArgs,
     /// Tokens to generate at most; -1: until the model ends its answer or the context is full
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
-          allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
+          allow_negative_numbers = true, value_parser = within::<i64>(-1..=MOST))]
     pub(crate) predict: i64,
     /// Go on past the end-of-generation tokens: they are never drawn
-    #[arg(long, env = "SAMEBIT_IGNORE_EOS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_IGNORE_EOS", value_parser = switch)]
     pub(crate) ignore_eos: bool,
     /// Guess up to N tokens ahead (8 if N is not given; 0: none) from what the text had before, and verify them in one pass: the
     /// same answer, sooner where it repeats itself or quotes the prompt
@@ -165,7 +166,7 @@ pub(crate) struct RunArgs {
           value_parser = drafted)]
     pub(crate) spec: usize,
     /// Print one JSON object when done, instead of the text as it comes
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }
 
@@ -203,10 +204,10 @@ pub(crate) struct LogitsArgs {
     #[arg(long, value_name = "N", default_value = "last", env = "SAMEBIT_POSITION", value_parser = position)]
     pub(crate) position: Position,
     /// How many logits to show, highest first
-    #[arg(long, value_name = "K", default_value_t = 10, env = "SAMEBIT_TOP", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "K", default_value_t = 10, env = "SAMEBIT_TOP", value_parser = within::<u32>(1..=MOST))]
     pub(crate) top: u32,
     /// Print one JSON object
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }
 
@@ -243,10 +244,10 @@ pub(crate) struct TokenizeArgs {
     #[command(flatten)]
     pub(crate) prompt: PromptArgs,
     /// Print the ids alone, on one line
-    #[arg(long, env = "SAMEBIT_IDS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_IDS", value_parser = switch)]
     pub(crate) ids: bool,
     /// Print {"tokens": [ids], "pieces": [texts]}
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new(), conflicts_with = "ids")]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch, conflicts_with = "ids")]
     pub(crate) json: bool,
 }
 
@@ -264,13 +265,13 @@ pub(crate) struct DetokenizeArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// Token ids; without any they are read from standard input, separated by spaces, commas or line breaks, perhaps in [ ]
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = within::<u32>(0..=MOST))]
     pub(crate) ids: Vec<u32>,
     /// Leave out special tokens instead of writing their text
-    #[arg(long, env = "SAMEBIT_NO_SPECIAL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_SPECIAL", value_parser = switch)]
     pub(crate) no_special: bool,
     /// Print {"tokens": [ids], "text": "…"}
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }
 
@@ -287,13 +288,13 @@ pub(crate) struct InspectArgs {
     pub(crate) model: ModelArgs,
     /// Context to reckon the memory need for; 0: the model's own
     #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_CTX_SIZE",
-          value_parser = clap::value_parser!(u64).range(..=1 << 32))]
+          value_parser = within::<u64>(0..=1 << 32))]
     pub(crate) ctx_size: u64,
     /// Show arrays in full, vocabulary included, instead of their first elements
-    #[arg(long, env = "SAMEBIT_FULL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_FULL", value_parser = switch)]
     pub(crate) full: bool,
     /// Print one JSON object
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
 }
 
@@ -324,19 +325,19 @@ pub(crate) struct SynthArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "F32", env = "SAMEBIT_TYPE")]
     pub(crate) quant: String,
     /// Store every matrix in that one type
-    #[arg(long, env = "SAMEBIT_PURE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_PURE", value_parser = switch)]
     pub(crate) pure: bool,
     /// Seed of the weights
-    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_SEED")]
+    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_SEED", value_parser = within::<u64>(0..=u64::MAX.into()))]
     pub(crate) seed: u64,
     /// Take the vocabulary and chat template of this model instead of making them up
     #[arg(long, value_name = "MODEL", env = "SAMEBIT_VOCAB_FROM")]
     pub(crate) vocab_from: Option<PathBuf>,
     /// Number of layers, instead of the shape's own
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=1024))]
     pub(crate) layers: Option<u32>,
     /// Threads; 0: one per core
-    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_THREADS")]
+    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_THREADS", value_parser = within::<usize>(0..=MOST))]
     pub(crate) threads: usize,
     /// Overwrite the file if it exists
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Which model, and how to compute with it.
 
-use clap::builder::FalseyValueParser;
+use super::values::{MOST, switch, within};
 use clap::{Args, ValueEnum};
 use samebit_model::KvType;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub(crate) struct ModelArgs {
 #[command(next_help_heading = "Computation")]
 pub(crate) struct ComputeArgs {
     /// Tokens that prompt and answer may take together; 0: the model's own limit. Costs nothing until it is used
-    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_CTX_SIZE")]
+    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_CTX_SIZE", value_parser = within::<usize>(0..=MOST))]
     pub(crate) ctx_size: usize,
     /// Threads; 0: one per core
     #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_THREADS", value_parser = threads)]
@@ -38,7 +38,7 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "ISA", default_value = "native", env = "SAMEBIT_ISA")]
     pub(crate) isa: String,
     /// Keep no key/value cache: compute everything anew for every token. Slow; for tests
-    #[arg(long, env = "SAMEBIT_NO_KV_CACHE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_KV_CACHE", value_parser = switch)]
     pub(crate) no_kv_cache: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct ComputeArgs {
 #[command(next_help_heading = "Computation")]
 pub(crate) struct PinArgs {
     /// Bind each thread to a core of its own, of those that this process may use (llama.cpp: --cpu-strict 1). Linux only
-    #[arg(long, env = "SAMEBIT_PIN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_PIN", value_parser = switch)]
     pub(crate) pin: bool,
 }
 

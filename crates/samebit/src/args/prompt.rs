@@ -1,7 +1,7 @@
 //! Where the prompt comes from and what is done to it before the model sees it.
 
+use super::values::{MOST, switch, within};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use samebit_text::template::CivilTime;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(crate) struct PromptArgs {
     #[arg(short, long, value_name = "FILE", conflicts_with = "tokens")]
     pub(crate) file: Option<PathBuf>,
     /// The prompt as token ids, such as 1,2,3; nothing is added to them
-    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = within::<u32>(0..=MOST))]
     pub(crate) tokens: Option<Vec<u32>>,
     /// Read \n, \t, \r, \\, \', \" in -p as the characters they stand for
     #[arg(short, long)]
@@ -29,13 +29,13 @@ pub(crate) struct PromptArgs {
 #[command(next_help_heading = "Prompt")]
 pub(crate) struct SpecialArgs {
     /// Add no beginning-of-sequence (or other) token of the model's own accord
-    #[arg(long, env = "SAMEBIT_NO_BOS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_BOS", value_parser = switch)]
     pub(crate) no_bos: bool,
     /// Take the text of special tokens literally, as a user's text should be
-    #[arg(long, env = "SAMEBIT_NO_SPECIAL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_SPECIAL", value_parser = switch)]
     pub(crate) no_special: bool,
     /// Turn the text of special tokens into those tokens: the default, and stronger than --no-special
-    #[arg(long, env = "SAMEBIT_PARSE_SPECIAL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_PARSE_SPECIAL", value_parser = switch)]
     pub(crate) parse_special: bool,
 }
 
@@ -56,10 +56,10 @@ pub(crate) struct ChatArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) system_prompt_file: Option<PathBuf>,
     /// Apply the model's chat template to the prompt (also -cnv)
-    #[arg(long, env = "SAMEBIT_CHAT", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_CHAT", value_parser = switch)]
     pub(crate) chat: bool,
     /// Apply no template, whatever else is said (also -no-cnv)
-    #[arg(long, visible_alias = "no-template", env = "SAMEBIT_RAW", value_parser = FalseyValueParser::new(),
+    #[arg(long, visible_alias = "no-template", env = "SAMEBIT_RAW", value_parser = switch,
           conflicts_with_all = ["system_prompt", "system_prompt_file"])]
     pub(crate) raw: bool,
     #[command(flatten)]

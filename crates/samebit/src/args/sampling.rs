@@ -1,5 +1,6 @@
 //! How the next token is drawn. Names and defaults are llama.cpp's; the seed's is not: the same run twice gives the same text.
 
+use super::values::{MOST, number, within};
 use crate::failure::Failure;
 use crate::prompt::unescape;
 use clap::Args;
@@ -10,61 +11,61 @@ use samebit_text::{BREAKERS, Tokenizer, check_breakers};
 #[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
 pub(crate) struct SamplingArgs {
     /// Seed of the draws. 0 unless you say otherwise: the same command gives the same text
-    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_SEED")]
+    #[arg(short, long, value_name = "N", default_value_t = 0, env = "SAMEBIT_SEED", value_parser = within::<u64>(0..=u64::MAX.into()))]
     pub(crate) seed: u64,
     /// Temperature; 0: always the likeliest token
-    #[arg(long, alias = "temperature", value_name = "T", default_value_t = 0.8, env = "SAMEBIT_TEMP")]
+    #[arg(long, alias = "temperature", value_name = "T", default_value_t = 0.8, env = "SAMEBIT_TEMP", value_parser = number)]
     pub(crate) temp: f32,
     /// How far the temperature may move either way: down where the model is sure, up where it is not; 0: not at all
-    #[arg(long, value_name = "T", default_value_t = 0.0, env = "SAMEBIT_DYNATEMP_RANGE")]
+    #[arg(long, value_name = "T", default_value_t = 0.0, env = "SAMEBIT_DYNATEMP_RANGE", value_parser = number)]
     pub(crate) dynatemp_range: f32,
     /// The entropy's share, to this power, is the way from the lowest temperature to the highest
-    #[arg(long, value_name = "X", default_value_t = 1.0, env = "SAMEBIT_DYNATEMP_EXP")]
+    #[arg(long, value_name = "X", default_value_t = 1.0, env = "SAMEBIT_DYNATEMP_EXP", value_parser = number)]
     pub(crate) dynatemp_exp: f32,
     /// Keep those at most N standard deviations of all logits below the likeliest; 0 and less: all
-    #[arg(long, alias = "top-nsigma", value_name = "N", default_value_t = -1.0, env = "SAMEBIT_TOP_N_SIGMA")]
+    #[arg(long, alias = "top-nsigma", value_name = "N", default_value_t = -1.0, env = "SAMEBIT_TOP_N_SIGMA", value_parser = number)]
     pub(crate) top_n_sigma: f32,
     /// Keep the K likeliest; 0: all
-    #[arg(long, value_name = "K", default_value_t = 40, env = "SAMEBIT_TOP_K")]
+    #[arg(long, value_name = "K", default_value_t = 40, env = "SAMEBIT_TOP_K", value_parser = within::<i64>(i128::MIN..=MOST))]
     pub(crate) top_k: i64,
     /// Keep the likeliest that hold this share of the probability; 1: all
-    #[arg(long, value_name = "P", default_value_t = 0.95, env = "SAMEBIT_TOP_P")]
+    #[arg(long, value_name = "P", default_value_t = 0.95, env = "SAMEBIT_TOP_P", value_parser = number)]
     pub(crate) top_p: f32,
     /// Keep those at least this share as likely as the likeliest; 0: all
-    #[arg(long, value_name = "P", default_value_t = 0.05, env = "SAMEBIT_MIN_P")]
+    #[arg(long, value_name = "P", default_value_t = 0.05, env = "SAMEBIT_MIN_P", value_parser = number)]
     pub(crate) min_p: f32,
     /// Keep the most typical that hold this share of the probability; 1: all
-    #[arg(long, alias = "typical-p", value_name = "P", default_value_t = 1.0, env = "SAMEBIT_TYPICAL")]
+    #[arg(long, alias = "typical-p", value_name = "P", default_value_t = 1.0, env = "SAMEBIT_TYPICAL", value_parser = number)]
     pub(crate) typical: f32,
     /// Chance to exclude the likeliest tokens (XTC); 0: never
-    #[arg(long, value_name = "P", default_value_t = 0.0, env = "SAMEBIT_XTC_PROBABILITY")]
+    #[arg(long, value_name = "P", default_value_t = 0.0, env = "SAMEBIT_XTC_PROBABILITY", value_parser = number)]
     pub(crate) xtc_probability: f32,
     /// XTC excludes tokens at least this likely, but the last of them; above 0.5: none
-    #[arg(long, value_name = "P", default_value_t = 0.1, env = "SAMEBIT_XTC_THRESHOLD")]
+    #[arg(long, value_name = "P", default_value_t = 0.1, env = "SAMEBIT_XTC_THRESHOLD", value_parser = number)]
     pub(crate) xtc_threshold: f32,
     /// How many of the latest tokens the penalties look at, prompt included; -1: all, 0: none
-    #[arg(long, value_name = "N", default_value_t = 64, env = "SAMEBIT_REPEAT_LAST_N")]
+    #[arg(long, value_name = "N", default_value_t = 64, env = "SAMEBIT_REPEAT_LAST_N", value_parser = within::<i64>(i128::MIN..=MOST))]
     pub(crate) repeat_last_n: i64,
     /// Divides the logits of tokens seen (multiplies negative ones); 1: off
-    #[arg(long, value_name = "X", default_value_t = 1.0, env = "SAMEBIT_REPEAT_PENALTY")]
+    #[arg(long, value_name = "X", default_value_t = 1.0, env = "SAMEBIT_REPEAT_PENALTY", value_parser = number)]
     pub(crate) repeat_penalty: f32,
     /// Subtracted from the logits of tokens seen; 0: off
-    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_PRESENCE_PENALTY")]
+    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_PRESENCE_PENALTY", value_parser = number)]
     pub(crate) presence_penalty: f32,
     /// Subtracted from the logits of tokens seen, once each time; 0: off
-    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_FREQUENCY_PENALTY")]
+    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_FREQUENCY_PENALTY", value_parser = number)]
     pub(crate) frequency_penalty: f32,
     /// Subtracted from the logit of a token that prolongs a repetition (DRY); 0: off
-    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_DRY_MULTIPLIER")]
+    #[arg(long, value_name = "X", default_value_t = 0.0, env = "SAMEBIT_DRY_MULTIPLIER", value_parser = number)]
     pub(crate) dry_multiplier: f32,
     /// DRY subtracts this many times as much for each further token of the repetition
-    #[arg(long, value_name = "X", default_value_t = 1.75, env = "SAMEBIT_DRY_BASE")]
+    #[arg(long, value_name = "X", default_value_t = 1.75, env = "SAMEBIT_DRY_BASE", value_parser = number)]
     pub(crate) dry_base: f32,
     /// DRY leaves shorter repetitions alone
-    #[arg(long, value_name = "N", default_value_t = 2, env = "SAMEBIT_DRY_ALLOWED_LENGTH")]
+    #[arg(long, value_name = "N", default_value_t = 2, env = "SAMEBIT_DRY_ALLOWED_LENGTH", value_parser = within::<usize>(0..=MOST))]
     pub(crate) dry_allowed_length: usize,
     /// How many of the latest tokens DRY looks at, prompt included; -1: all, 0: none
-    #[arg(long, value_name = "N", default_value_t = -1, env = "SAMEBIT_DRY_PENALTY_LAST_N")]
+    #[arg(long, value_name = "N", default_value_t = -1, env = "SAMEBIT_DRY_PENALTY_LAST_N", value_parser = within::<i64>(i128::MIN..=MOST))]
     pub(crate) dry_penalty_last_n: i64,
     /// DRY follows no repetition beyond this text (\n, \t as in -e); may be repeated, replaces a line's end, `:`, `"` and
     /// `*`; `none`: no such text

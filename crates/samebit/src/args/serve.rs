@@ -1,9 +1,9 @@
 //! How to serve. Names are llama-server's where it has one.
 
 use super::model::at_least_one;
+use super::values::{MOST, switch, within};
 use super::{ComputeArgs, ModelArgs, PinArgs, SamplingArgs, TemplateArgs, drafted};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
 
 const SERVE_HELP: &str = "\
@@ -38,14 +38,14 @@ pub(crate) struct ServeArgs {
     pub(crate) template: TemplateArgs,
     /// Tokens to generate at most where a request does not say; -1: until the model ends its answer or the context is full
     #[arg(short = 'n', long, alias = "n-predict", value_name = "N", default_value_t = -1, env = "SAMEBIT_PREDICT",
-          allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
+          allow_negative_numbers = true, value_parser = within::<i64>(-1..=MOST))]
     pub(crate) predict: i64,
     /// OpenTelemetry collector that is told of every request (OTLP over HTTP), such as http://127.0.0.1:4318; in builds with
     /// the feature `otel`
     #[arg(long, value_name = "URL", env = "SAMEBIT_OTLP_ENDPOINT")]
     pub(crate) otlp_endpoint: Option<String>,
     /// Write logs as JSON, an object on each line
-    #[arg(long, env = "SAMEBIT_LOG_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_LOG_JSON", value_parser = switch)]
     pub(crate) log_json: bool,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
@@ -78,13 +78,13 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', env = "SAMEBIT_ALLOWED_HOST")]
     pub(crate) allowed_host: Vec<String>,
     /// Serve no chat page
-    #[arg(long, env = "SAMEBIT_NO_WEBUI", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_WEBUI", value_parser = switch)]
     pub(crate) no_webui: bool,
     /// Have no /slots, which tells who is being served
-    #[arg(long, env = "SAMEBIT_NO_SLOTS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_SLOTS", value_parser = switch)]
     pub(crate) no_slots: bool,
     /// Have no /metrics
-    #[arg(long, env = "SAMEBIT_NO_METRICS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_METRICS", value_parser = switch)]
     pub(crate) no_metrics: bool,
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct BoundArgs {
     #[arg(long, value_name = "S", default_value_t = 60, env = "SAMEBIT_IO_TIMEOUT", value_parser = seconds)]
     pub(crate) io_timeout: u64,
     /// Seconds for running answers after the server was asked to end
-    #[arg(long, value_name = "S", default_value_t = 30, env = "SAMEBIT_GRACE", value_parser = clap::value_parser!(u64).range(..=MOST_SECONDS))]
+    #[arg(long, value_name = "S", default_value_t = 30, env = "SAMEBIT_GRACE", value_parser = within::<u64>(0..=i128::from(MOST_SECONDS)))]
     pub(crate) grace: u64,
     /// Bytes of a request
     #[arg(long, value_name = "BYTES", default_value_t = 32 << 20, env = "SAMEBIT_MAX_BODY", value_parser = at_least_one)]
@@ -108,10 +108,10 @@ pub(crate) struct BoundArgs {
     #[arg(long, value_name = "N", default_value_t = 16_384, env = "SAMEBIT_CONNECTIONS", value_parser = connections)]
     pub(crate) connections: usize,
     /// Requests a minute for each key, or for each address where there are no keys
-    #[arg(long, value_name = "N", env = "SAMEBIT_RATE_LIMIT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "SAMEBIT_RATE_LIMIT", value_parser = within::<u32>(1..=MOST))]
     pub(crate) rate_limit: Option<u32>,
     /// Tokens a minute, of prompts and answers, for each key or address
-    #[arg(long, value_name = "N", env = "SAMEBIT_TOKEN_RATE_LIMIT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "SAMEBIT_TOKEN_RATE_LIMIT", value_parser = within::<u32>(1..=MOST))]
     pub(crate) token_rate_limit: Option<u32>,
 }
 
@@ -126,10 +126,10 @@ pub(crate) struct BatchArgs {
     #[arg(long, value_name = "N", default_value_t = 2048, env = "SAMEBIT_QUEUE", value_parser = connections)]
     pub(crate) queue: usize,
     /// Pages of the key/value cache, 256 positions each; 0: enough for --parallel contexts, within reason
-    #[arg(long, value_name = "N", default_value_t = 0, env = "SAMEBIT_PAGES")]
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SAMEBIT_PAGES", value_parser = within::<usize>(0..=MOST))]
     pub(crate) pages: usize,
     /// Keep nothing of one prompt for others that begin alike
-    #[arg(long, env = "SAMEBIT_NO_CACHE_PROMPT", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_NO_CACHE_PROMPT", value_parser = switch)]
     pub(crate) no_cache_prompt: bool,
     /// A smaller model of the same vocabulary that guesses ahead (also -md), 8 tokens unless --spec says otherwise
     #[arg(long, value_name = "FILE", env = "SAMEBIT_MODEL_DRAFT")]

@@ -1,8 +1,8 @@
 //! What may be said to `trace` and `compare`.
 
+use super::values::{MOST, switch, within};
 use super::{ChatArgs, ComputeArgs, KvArg, ModelArgs, NumericsArg, PinArgs, PromptArgs};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use std::path::PathBuf;
 
 const TRACE_HELP: &str = "\
@@ -32,7 +32,7 @@ pub(crate) struct TraceArgs {
     #[command(flatten)]
     pub(crate) place: PinArgs,
     /// Tokens to generate after the prompt, always the highest logit's
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 0, env = "SAMEBIT_PREDICT")]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 0, env = "SAMEBIT_PREDICT", value_parser = within::<usize>(0..=MOST))]
     pub(crate) predict: usize,
     /// Where to write the trace
     #[arg(short, long, value_name = "FILE")]
@@ -47,19 +47,19 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "SAMEBIT_ONLY")]
     pub(crate) only: Vec<String>,
     /// Keep a summary of each row (RMS, mean, smallest, largest, first values, digest) and not the values
-    #[arg(long, env = "SAMEBIT_SUMMARY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_SUMMARY", value_parser = switch)]
     pub(crate) summary: bool,
     /// Keep the logits of every position of the prompt
-    #[arg(long, env = "SAMEBIT_ALL_LOGITS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_ALL_LOGITS", value_parser = switch)]
     pub(crate) all_logits: bool,
     /// Keep RoPE's tables too
-    #[arg(long, env = "SAMEBIT_TABLES", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_TABLES", value_parser = switch)]
     pub(crate) tables: bool,
     /// Keep the key/value cache's contents too
-    #[arg(long, env = "SAMEBIT_CACHE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_CACHE", value_parser = switch)]
     pub(crate) cache: bool,
     /// Keep a summary of every dequantised weight too
-    #[arg(long, env = "SAMEBIT_WEIGHTS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_WEIGHTS", value_parser = switch)]
     pub(crate) weights: bool,
 }
 
@@ -108,10 +108,10 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_enum, env = "SAMEBIT_KV")]
     pub(crate) kv: Option<KvArg>,
     /// Show every operation of every layer
-    #[arg(long, env = "SAMEBIT_ALL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_ALL", value_parser = switch)]
     pub(crate) all: bool,
     /// Print one JSON object
-    #[arg(long, env = "SAMEBIT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SAMEBIT_JSON", value_parser = switch)]
     pub(crate) json: bool,
     /// Write a page with the whole comparison
     #[arg(long, value_name = "FILE", env = "SAMEBIT_HTML")]

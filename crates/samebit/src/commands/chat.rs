@@ -1,11 +1,13 @@
 //! `samebit chat`: a conversation in the terminal, one answer in a pipe, or a session computed again.
 
-use crate::args::{ChatCommandArgs, Colour, FormArgs, ModelArgs, Verbosity};
+use crate::args::{ChatCommandArgs, Cli, Colour, Command, FormArgs, ModelArgs, Verbosity};
 use crate::failure::Failure;
 use crate::progress::{Progress, Unit};
 use crate::{engine, interrupt, library, model, output, prompt};
+use clap::Parser;
 use samebit_chat::{
-    ChatError, Editor, Format, Hush, Input, Lines, Looks, Meanwhile, Model, Options, Repl, Settings, Shelf, Talk, View,
+    ChatError, Editor, Format, Hush, Input, Kept, Lines, Looks, Meanwhile, Model, Options, Repl, Settings, Shelf, Talk,
+    View,
 };
 use samebit_engine::EngineOptions;
 use samebit_gguf::{Gguf, report};
@@ -18,9 +20,9 @@ use std::sync::Arc;
 
 pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Failure> {
     let settings = settings(args)?;
-    // What is wrong with the input should not wait for the model.
-    let message = message(args)?;
     let from = ModelArgs { path: find(args.model.as_ref(), verbosity)? };
+    // What is wrong with the input should not wait until the model is loaded.
+    let message = message(args)?;
     // What is typed while the model is loaded waits for the prompt.
     let hush = if message.is_none() && args.kept.replay.is_none() { hush(args) } else { None };
     let shelf = Shelves::new(args, verbosity)?;
@@ -40,14 +42,10 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
     }
     let mut talk = Talk::new(model, settings.clone());
     talk.set(settings).map_err(|error| Failure::Usage(error.to_string()))?;
-    if let Some(path) = args.kept.session.as_ref().filter(|path| path.exists()) {
-        let (session, settings) = samebit_chat::load(path, talk.model()).map_err(failure)?;
-        output::note(verbosity.quiet, &format!("{}: goes on after turn {}", path.display(), session.at()));
-        talk.resume(session, settings);
-    }
+    let session = args.kept.session.as_ref().map(|path| go_on(path, &mut talk, verbosity)).transpose()?;
     let options = Options {
         verbose: verbosity.verbose,
-        session: args.kept.session.clone(),
+        session,
         transcript: args.kept.output.clone(),
         first: args.prompt.clone(),
         single: args.single_turn,
@@ -57,6 +55,29 @@ pub(crate) fn run(args: &ChatCommandArgs, verbosity: Verbosity) -> Result<(), Fa
     match message {
         Some(message) => once(talk, &message, args, options, verbosity),
         None => converse(talk, args, shelf, options, verbosity),
+    }
+}
+
+/// Goes on with the session of a file, if there is one in it.
+fn go_on(path: &Path, talk: &mut Talk, verbosity: Verbosity) -> Result<Kept, Failure> {
+    let (kept, found) = Kept::open(path.to_owned(), talk.model()).map_err(failure)?;
+    if let Some((session, settings)) = found {
+        let own = if settings == *talk.settings() || unasked().as_ref() == Some(talk.settings()) {
+            ""
+        } else {
+            ", with its own settings: those of the flags are for new sessions, and /set changes these"
+        };
+        output::note(verbosity.quiet, &format!("{}: goes on after turn {}{own}", path.display(), session.at()));
+        talk.resume(session, settings);
+    }
+    Ok(kept)
+}
+
+/// The settings where no flag says any.
+fn unasked() -> Option<Settings> {
+    match Cli::try_parse_from(["samebit", "chat"]).ok()?.command {
+        Command::Chat(args) => settings(&args).ok(),
+        _ => None,
     }
 }
 
@@ -79,7 +100,7 @@ fn message(args: &ChatCommandArgs) -> Result<Option<String>, Failure> {
         let once = !args.message.is_empty() || (args.prompt.is_some() && args.single_turn);
         return Ok(Some(words).filter(|_| once));
     }
-    let bytes = prompt::read(Path::new("-"))?;
+    let bytes = prompt::read(Path::new("-"), "message")?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::Input(format!("standard input: byte {at} is not UTF-8: convert the text to UTF-8"))
@@ -95,7 +116,7 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
     let system = match (&args.system_prompt, &args.system_prompt_file) {
         (Some(text), _) => Some(text.clone()),
         (None, Some(path)) => {
-            let text = String::from_utf8(prompt::read(path)?);
+            let text = String::from_utf8(prompt::read(path, "system prompt")?);
             Some(text.map_err(|_| Failure::at(path, "not UTF-8: convert the text to UTF-8"))?)
         }
         (None, None) => None,
@@ -118,6 +139,7 @@ fn settings(args: &ChatCommandArgs) -> Result<Settings, Failure> {
         date: args.template.date.map(|day| format!("{:04}-{:02}-{:02}", day.year, day.month, day.day)),
         ..Settings::new(&args.sampling.config())
     };
+    settings.variables_fit().map_err(|what| Failure::Usage(format!("--chat-template-kwargs: {what}")))?;
     settings.sampling.dry.sequence_breakers = args.sampling.breakers();
     if args.stop.iter().any(String::is_empty) {
         return Err(Failure::Usage("--stop: no text would end every answer".into()));
@@ -160,7 +182,11 @@ fn find(named: Option<&PathBuf>, verbosity: Verbosity) -> Result<PathBuf, Failur
         None => Some(DEFAULT),
     };
     let name = text.map(Name::parse).transpose().map_err(library::failure)?.flatten();
-    let (Some(name), Some(text)) = (name, text) else { return Ok(named.cloned().unwrap_or_default()) };
+    let (Some(name), Some(text)) = (name, text) else {
+        let mut path = named.cloned().unwrap_or_default();
+        model::locate(&mut path)?;
+        return Err(Failure::at(&path, "there is no such file: check its name and folder"));
+    };
     let library = library::open(verbosity.quiet)?;
     if let Some(path) = library.find(&name).map_err(library::failure)? {
         if named.is_none() {
@@ -257,6 +283,11 @@ impl Shelf for Shelves<'_> {
     fn load(&mut self, name: &str) -> Result<Model, String> {
         let mut path = PathBuf::from(name);
         model::locate(&mut path).map_err(|error| error.to_string())?;
+        if !path.exists() {
+            return Err(format!(
+                "{name}: there is no such file, and no model of that name: /list lists those that are here"
+            ));
+        }
         // Ctrl-C while it loads is for it alone.
         let loaded = Self::load(self, &ModelArgs { path });
         if interrupt::take() {
@@ -388,7 +419,9 @@ fn replay(path: &Path, model: &Arc<Model>, verbosity: Verbosity) -> Result<(), F
     match departure {
         None => {
             let tokens: usize = session.turns().iter().map(|turn| turn.tokens.len()).sum();
-            let line = format!("{}: the same: {turns} turns, {tokens} tokens, every logit\n", path.display());
+            let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+            let (turns, tokens) = (counted(turns, "turn"), counted(tokens, "token"));
+            let line = format!("{}: the same: {turns}, {tokens}, every logit\n", path.display());
             output::write(line.as_bytes())
         }
         Some(departure) => {

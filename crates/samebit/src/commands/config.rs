@@ -38,6 +38,9 @@ pub(crate) fn run(args: &ConfigArgs, config: &Config) -> Result<(), Failure> {
             rows.filter(|row| !row.is_default).collect()
         }
     };
+    for mistake in config.mistakes(args.command.as_deref()) {
+        output::note(false, &mistake);
+    }
     if args.json {
         return output::write_json(&json!({"file": config.path, "settings": rows}));
     }

@@ -8,6 +8,7 @@ use crate::progress::{Progress, Unit};
 use samebit_gguf::report::escaped;
 use samebit_hub::{Event, Library, Name, Pulled};
 use serde_json::json;
+use std::path::Path;
 
 /// The bars of one pull: one at a time, for what happens now.
 struct Bars {
@@ -104,6 +105,10 @@ pub(crate) fn list(args: &ListArgs, verbosity: Verbosity) -> Result<(), Failure>
 }
 
 pub(crate) fn rm(args: &RmArgs, verbosity: Verbosity) -> Result<(), Failure> {
+    if let Some(file) = args.names.iter().find(|text| text.contains('/') && Path::new(text).exists()) {
+        let what = "is a file: `samebit rm` takes the names of fetched models, as `samebit list` shows them";
+        return Err(Failure::at(Path::new(file), what));
+    }
     let names = names(&args.names)?;
     let library = open(verbosity.quiet)?;
     for name in &names {

@@ -86,6 +86,10 @@ pub(crate) fn run(args: &RunArgs, verbosity: Verbosity) -> Result<(), Failure> {
         .generate(&tokens, &request, &mut |event| answer.take(event))
         .map_err(|error| Failure::at(&args.model.path, error))?;
     let timings = answer.finish(load, tokens.len())?;
+    if generation.finish == Finish::Length && generation.tokens.len() < most {
+        let line = "the context is full, and the answer ends here: -c N gives more room where the model has it";
+        output::note(verbosity.quiet, line);
+    }
     report(args, &generation, &timings, verbosity);
     if args.json {
         let path = args.model.path.display().to_string();
@@ -208,7 +212,7 @@ impl<'a> Answer<'a> {
     fn show(&mut self, text: &str) {
         self.text.push_str(text);
         if self.streamed && self.failure.is_none() && !text.is_empty() {
-            self.failure = output::write(text.as_bytes()).err();
+            self.failure = output::write_piece(text).err();
         }
     }
 

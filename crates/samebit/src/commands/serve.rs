@@ -97,7 +97,7 @@ fn options(listen: &ListenArgs, bounds: &BoundArgs, batch: &BatchArgs) -> Result
 fn keys(listen: &ListenArgs) -> Result<Vec<String>, Failure> {
     let mut keys = listen.api_key.clone();
     if let Some(path) = &listen.api_key_file {
-        let bytes = prompt::read(path)?;
+        let bytes = prompt::read(path, "file of keys")?;
         let text = String::from_utf8(bytes).map_err(|_| Failure::at(path, "the keys are not UTF-8"))?;
         keys.extend(text.lines().map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned));
         if keys.is_empty() {

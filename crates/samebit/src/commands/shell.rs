@@ -17,6 +17,12 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
 }
 
 pub(crate) fn man(args: &ManArgs) -> Result<(), Failure> {
+    if args.folder.exists() && !args.folder.is_dir() {
+        return Err(Failure::at(
+            &args.folder,
+            "is no folder: name one for the pages, which is made if it is not there",
+        ));
+    }
     std::fs::create_dir_all(&args.folder).map_err(|error| Failure::at(&args.folder, error))?;
     let mut root = Cli::command();
     root.build();

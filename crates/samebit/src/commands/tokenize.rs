@@ -50,7 +50,8 @@ pub(crate) fn tokenize(args: &TokenizeArgs) -> Result<(), Failure> {
 pub(crate) fn detokenize(args: &DetokenizeArgs) -> Result<(), Failure> {
     let gguf = model::open(&args.model)?;
     let tokenizer = model::tokenizer(&args.model, &gguf)?;
-    let ids = if args.ids.is_empty() { parse_ids(&prompt::read(Path::new("-"))?)? } else { args.ids.clone() };
+    let ids =
+        if args.ids.is_empty() { parse_ids(&prompt::read(Path::new("-"), "list of ids")?)? } else { args.ids.clone() };
     let ids = prompt::check_ids(&ids, &tokenizer)?;
     let options = DecodeOptions { unparse_special: !args.no_special, ..DecodeOptions::default() };
     let bytes = tokenizer.decode(&ids, options).map_err(|error| Failure::Input(error.to_string()))?;

@@ -1,8 +1,9 @@
 //! The file: TOML, with flags' long names as keys; a table for each command whose values differ.
 
-use super::{Config, Setting, is_switch, settings};
+use super::{Config, Setting, VARIABLE, is_switch, settings};
 use crate::failure::Failure;
-use clap::{Arg, Command};
+use crate::prompt;
+use clap::{Arg, ArgAction, Command};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -20,11 +21,10 @@ pub(crate) fn default_path() -> Option<PathBuf> {
 
 /// Reads a file, whose keys must be flags.
 pub(super) fn read(root: &Command, path: &Path) -> Result<Config, Failure> {
-    let length = std::fs::metadata(path).map_err(|error| Failure::at(path, error))?.len();
-    if length > MOST_BYTES {
-        return Err(Failure::at(path, "too long to be a configuration file"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::at(path, error))?;
+    let bytes = prompt::bounded(path, MOST_BYTES, "configuration file").map_err(|error| {
+        Failure::Input(format!("configuration file {error} (--config and {VARIABLE} name it; {VARIABLE}= is none)"))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::at(path, "not UTF-8: convert the file to UTF-8"))?;
     let settings = interpret(root, &text).map_err(|why| Failure::at(path, why))?;
     Ok(Config { path: Some(path.to_path_buf()), settings })
 }
@@ -71,12 +71,19 @@ fn setting(commands: &[&Command], table: Option<&str>, key: &str, value: &Value)
         Value::Array(values) if values.is_empty() => {
             return Err(wrong("an empty list says nothing: leave the key out"));
         }
+        Value::Array(_) if !takes_list(arg) => return Err(wrong("has one value, and no list")),
         Value::Array(values) => {
             values.iter().map(scalar).collect::<Option<_>>().ok_or_else(|| wrong("a list of what?"))?
         }
         value => vec![scalar(value).ok_or_else(|| wrong("a table is no value"))?],
     };
     Ok(Setting { table: table.map(str::to_owned), key: name, values })
+}
+
+/// Whether a flag may have several values.
+fn takes_list(arg: &Arg) -> bool {
+    let several = arg.get_num_args().is_some_and(|range| range.max_values() > 1);
+    matches!(arg.get_action(), ArgAction::Append) || arg.get_value_delimiter().is_some() || several
 }
 
 /// As it would stand on the command line.
@@ -143,6 +150,7 @@ mod tests {
             ("prompt = \"x\"", &["`prompt` is no setting"]),
             ("json = 1", &["`json`: is true or false"]),
             ("threads = []", &["empty list"]),
+            ("temp = [1, 2]", &["`temp`", "one value"]),
             ("temp = {a = 1}", &["[temp] is no command"]),
             ("a = 1\nb = = 2", &["line 2"]),
         ] {

@@ -7,7 +7,8 @@ mod file;
 
 use crate::args::{self, Cli};
 use crate::failure::Failure;
-use clap::error::ErrorKind;
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use std::collections::BTreeSet;
@@ -140,22 +141,76 @@ impl Config {
         ids
     }
 
-    /// Whose mistake it is: the line's, or the file's.
+    /// Whose mistake it is: the line's, the environment's, or the file's.
     fn blame(&self, plain: Command, argv: &[OsString], error: clap::Error) -> Stop {
-        if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
+        let kinds = [ErrorKind::InvalidValue, ErrorKind::ValueValidation, ErrorKind::InvalidUtf8];
+        if !kinds.contains(&error.kind()) {
             return Stop::Clap(error);
         }
-        match (plain.try_get_matches_from(argv), &self.path) {
-            (Err(own), _) if own.kind() == error.kind() => Stop::Clap(own),
-            (_, Some(path)) => {
-                let text = error.to_string();
-                let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-                let what = lines.join(" ");
-                Stop::Failure(Failure::at(path, what.strip_prefix("error: ").unwrap_or(&what)))
-            }
-            _ => Stop::Clap(error),
+        let same = |command: Command| command.try_get_matches_from(argv).err().filter(|own| own.kind() == error.kind());
+        if let Some(own) = same(without_environment(plain.clone())) {
+            return Stop::Clap(own);
+        }
+        match (same(plain.clone()), &self.path) {
+            (Some(own), _) => match culprit(&plain, &own) {
+                Some(name) if own.kind() == ErrorKind::InvalidUtf8 => {
+                    Stop::Failure(Failure::Usage(format!("{name}: its value is not UTF-8")))
+                }
+                Some(name) => Stop::Failure(Failure::Usage(format!("{name}: {}", first_line(&own)))),
+                None => Stop::Clap(own),
+            },
+            (None, Some(path)) => Stop::Failure(Failure::at(path, first_line(&error))),
+            (None, None) => Stop::Clap(error),
         }
     }
+
+    /// What is wrong with the settings of a command, or of all: of each the first mistake.
+    pub(crate) fn mistakes(&self, command: Option<&str>) -> Vec<String> {
+        let plain = Cli::command();
+        let names =
+            plain.get_subcommands().map(Command::get_name).filter(|name| command.is_none_or(|only| only == *name));
+        let mut found = Vec::new();
+        for name in names {
+            let argv = ["samebit", name].map(OsString::from);
+            let Err(error) = self.defaults(plain.clone(), &BTreeSet::new()).try_get_matches_from(&argv) else {
+                continue;
+            };
+            if let Stop::Failure(failure) = self.blame(plain.clone(), &argv, error) {
+                found.push(failure.to_string());
+            }
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+/// The same commands, that look at no variables.
+fn without_environment(command: Command) -> Command {
+    command.mut_args(|arg| arg.env(Resettable::Reset)).mut_subcommands(without_environment)
+}
+
+/// What an error says before it goes on to tell of the help.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let what = lines.join(" ");
+    what.strip_prefix("error: ").unwrap_or(&what).to_owned()
+}
+
+/// The variable whose value is the mistake.
+fn culprit(plain: &Command, error: &clap::Error) -> Option<String> {
+    let mut all = std::iter::once(plain).chain(plain.get_subcommands()).flat_map(settings);
+    let value = |arg: &Arg| arg.get_env().and_then(std::env::var_os);
+    let found = match error.get(ContextKind::InvalidArg) {
+        // As in `--temp <T>` and `--think[=<HOW>]`.
+        Some(ContextValue::String(flag)) => {
+            let name = flag.trim_start_matches('-').split([' ', '=', '[']).next();
+            all.find(|arg| value(arg).is_some() && arg.get_long() == name)
+        }
+        _ => all.find(|arg| value(arg).is_some_and(|value| value.to_str().is_none())),
+    };
+    Some(found?.get_env()?.to_string_lossy().into_owned())
 }
 
 /// Flags of one command that the file sets, and that conflict with one that the line or the environment gives.

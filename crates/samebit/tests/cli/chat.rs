@@ -27,14 +27,52 @@ fn a_session_goes_on_from_pipe_to_pipe() {
     }
     let said = answer(&["chat", "-m", tiny(), "--replay", file, "-t", "2"]);
     assert!(said.contains("the same: 2 turns, 10 tokens"), "{said}");
+    // Its own settings count, and that is said where the flags are others.
+    let flags = output(&["chat", "-m", tiny(), "-n", "2", "--session", file, "three"]);
+    assert!(stderr(&flags).contains("goes on after turn 2, with its own settings"), "{}", stderr(&flags));
+    assert!(stderr(&flags).contains("ended after 5 tokens"), "{}", stderr(&flags));
+    let none = stderr(&output(&["chat", "-m", tiny(), "--session", file, "four"]));
+    assert!(none.starts_with(&format!("samebit: {file}: goes on after turn 3\n")), "{none}");
+    let whole = std::fs::read_to_string(file).expect("a session");
+    let (cut, _) = whole.trim_end().rsplit_once('\n').expect("lines");
+    std::fs::write(file, format!("{cut}\n")).expect("written");
+    assert_fails(&output(&["chat", "-m", tiny(), "--replay", file]), 3, &["talk.jsonl: line", "cut off?"]);
     std::fs::write(file, "{}\n").expect("written");
     assert_fails(&output(&[&chat[..], &["three"]].concat()), 3, &["talk.jsonl: line 1: column"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_written_into_and_are_no_sessions() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (pipe, kept) = (path("pipe"), path("talk.jsonl"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo starts").success());
+    let chat = ["chat", "-q", "-m", tiny(), "-n", "3", "hello"];
+    let lonely = output(&[&chat[..], &["-o", &pipe]].concat());
+    assert_eq!((lonely.status.code(), lonely.stdout.is_empty()), (Some(3), false));
+    assert!(stderr(&lonely).contains("nobody reads"), "{}", stderr(&lonely));
+    assert_fails(&output(&[&chat[..], &["--session", &pipe]].concat()), 3, &["pipe: is no regular file"]);
+    assert_fails(&output(&["chat", "-q", "-m", tiny(), "--session", "/dev/zero", "x"]), 3, &["no regular file"]);
+    // One that is open at both ends has a reader.
+    let mut reader = std::fs::File::options().read(true).write(true).open(&pipe).expect("a pipe");
+    answer(&[&chat[..], &["-o", &pipe]].concat());
+    let mut begin = [0; 19];
+    std::io::Read::read_exact(&mut reader, &mut begin).expect("read");
+    assert_eq!(&begin, b"# Conversation with");
+    assert!(std::fs::symlink_metadata(&pipe).is_ok_and(|found| !found.is_file()), "the pipe is still one");
+    answer(&[&chat[..], &["--session", &kept]].concat());
+    assert_eq!(std::fs::metadata(&kept).expect("a session").permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
 fn what_cannot_be_answered_is_said_in_a_line() {
     let chat = ["chat", "-q", "-m", tiny()];
     assert_fails(&output(&chat), 3, &["standard input is empty"]);
+    assert_fails(&output(&["chat", "-m", "smolm2"]), 3, &["smolm2", "no model's name"]);
+    assert_fails(&output(&["chat", "-m", "nowhere.gguf"]), 3, &["nowhere.gguf", "no such file"]);
     let nothing = folder();
     let bare = samebit(&["chat", "hello"]).env("SAMEBIT_MODELS_DIR", nothing.path()).output();
     assert_fails(&bare.expect("the program starts"), 2, &["no model", "-m", "samebit pull smollm2"]);
@@ -48,6 +86,7 @@ fn what_cannot_be_answered_is_said_in_a_line() {
         (&["--json-schema", r#"{"type": 3}"#], "type must be"),
         (&["--grammar-file", "nowhere.lark"], "nowhere.lark"),
         (&["--chat-template-kwargs", "[]"], "--chat-template-kwargs"),
+        (&["--chat-template-kwargs", r#"{"tools": 1}"#], "variable tools"),
         (&["--stop", ""], "--stop"),
     ] {
         assert_fails(&output(&[&chat, flags, &["hello"][..]].concat()), 2, &[word]);
@@ -141,7 +180,11 @@ mod terminal {
 
         /// Ctrl-C, as a terminal of its own would send it.
         fn interrupt(&self) {
-            let sent = std::process::Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+            self.signal("-INT");
+        }
+
+        fn signal(&self, name: &str) {
+            let sent = std::process::Command::new("kill").args([name, &self.child.id().to_string()]).status();
             assert!(sent.expect("kill starts").success());
         }
 
@@ -257,6 +300,57 @@ mod terminal {
         let (screen, code) = terminal.end();
         assert_eq!(code, Some(0));
         assert!(!screen.contains("\x1b[0;"), "NO_COLOR: {screen:?}");
+    }
+
+    #[test]
+    fn a_terminal_that_goes_takes_no_answer_along() {
+        let folder = folder();
+        let file = folder.path().join("talk.jsonl");
+        let name = file.to_str().expect("UTF-8");
+        let slow = ["--isa", "reference", "--no-kv-cache", "--logit-bias", "2-inf,0-inf"];
+        let chat = ["chat", "-m", tiny(), "--no-history", "--session", name];
+        let mut terminal = Terminal::open(&[&chat[..], &slow].concat(), &[("NO_COLOR", "1")]);
+        terminal.wait(">>> ");
+        terminal.press("hello\r");
+        terminal.wait("\n");
+        // Some of the answer is there.
+        std::thread::sleep(Duration::from_millis(300));
+        terminal.signal("-HUP");
+        let (_, code) = terminal.end();
+        assert_eq!(code, Some(0));
+        let kept = std::fs::read_to_string(&file).expect("a session");
+        assert!(kept.contains(r#""user":"hello""#) && kept.contains(r#""finish":"cancelled""#), "{kept}");
+        // At the prompt there is nothing to keep.
+        let mut terminal = Terminal::open(&chat, &[("NO_COLOR", "1")]);
+        terminal.wait(">>> ");
+        terminal.signal("-HUP");
+        assert_eq!(terminal.end().1, None, "ended by the signal");
+    }
+
+    #[test]
+    fn no_order_reaches_the_terminal() {
+        let folder = folder();
+        let home = folder.path().to_str().expect("UTF-8");
+        let mut terminal = Terminal::open(&["chat", "-m", tiny(), "-n", "3"], &[("XDG_STATE_HOME", home)]);
+        terminal.wait(">>> ");
+        terminal.press("\x1b[200~a\x1b]0;title\x07b\u{9b}2Jc\x1b[201~\r");
+        terminal.wait("num_predict");
+        terminal.wait(">>> ");
+        terminal.press("\x04");
+        let (screen, _) = terminal.end();
+        assert!(screen.contains("a␛]0;title␇b") && !screen.contains("\x1b]0;"), "{screen:?}");
+        let escape = answer(&["tokenize", "-m", tiny(), "-p", "\x1b[2Jx", "--ids"]);
+        let ids: Vec<&str> = escape.split_whitespace().collect();
+        let told = [&["detokenize", "-m", tiny()][..], &ids].concat();
+        let (screen, _) = Terminal::open(&told, &[]).end();
+        assert!(screen.contains("␛[2Jx") && !screen.contains('\x1b'), "{screen:?}");
+        assert!(answer(&told).contains("\x1b[2Jx"), "in a pipe it is as it is");
+        let only = ids.iter().find(|id| answer(&["detokenize", "-m", tiny(), id]).contains('\x1b')).expect("an escape");
+        let bias = format!("{only}+200");
+        let run = ["run", "-m", tiny(), "-p", "x", "-n", "3", "--logit-bias", &bias];
+        let (screen, _) = Terminal::open(&run, &[]).end();
+        assert!(screen.contains("␛␛␛") && !screen.contains('\x1b'), "{screen:?}");
+        assert_eq!(answer(&run), "\x1b\x1b\x1b");
     }
 
     #[test]

@@ -91,6 +91,43 @@ fn lists_and_switches_are_taken_as_on_the_line() {
 }
 
 #[test]
+fn mistakes_of_the_environment_name_the_variable() {
+    let none = PathBuf::new();
+    let run = ["run", "-m", tiny(), "-p", "a", "-n", "1"];
+    for (variable, value, words) in [
+        ("SAMEBIT_TEMP", "abc", &["abc", "give a number"][..]),
+        ("SAMEBIT_SEED", "-1", &["-1", "whole number from 0"]),
+        ("SAMEBIT_QUIET", "maybe", &["maybe", "true or false"]),
+        ("SAMEBIT_NUMERICS", "v9", &["v9", "possible values"]),
+    ] {
+        assert_fails(&with(&none, &[(variable, value)], &run), 2, &[&[variable], words].concat());
+    }
+    assert!(with(&none, &[("SAMEBIT_QUIET", "")], &run).status.success(), "nothing is off");
+    // The line counts more, and so do its own mistakes.
+    assert!(with(&none, &[("SAMEBIT_TEMP", "abc")], &[&run[..], &["--temp", "1"]].concat()).status.success());
+    let own = stderr(&with(&none, &[("SAMEBIT_TEMP", "abc")], &[&run[..], &["--top-k", "x"]].concat()));
+    assert!(own.contains("--top-k") && own.contains("give a whole number"), "{own}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = std::ffi::OsStr::from_bytes(b"\xff");
+        let output = samebit(&run).env("SAMEBIT_TEMP", odd).output().expect("the program starts");
+        assert_fails(&output, 2, &["SAMEBIT_TEMP", "not UTF-8"]);
+    }
+    let told = with(&none, &[("SAMEBIT_TEMP", "abc"), ("SAMEBIT_CHAT", "perhaps")], &["config"]);
+    assert!(told.status.success());
+    let warned = stderr(&told);
+    assert!(warned.contains("SAMEBIT_TEMP: ") && warned.contains("SAMEBIT_CHAT: "), "{warned}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_end_is_no_configuration_file() {
+    let endless = with(Path::new("/dev/zero"), &[], &["config"]);
+    assert_fails(&endless, 3, &["configuration file /dev/zero", "more than 1 MiB"]);
+}
+
+#[test]
 fn mistakes_are_the_files_and_said_in_one_line() {
     let folder = folder();
     for (text, words) in [
@@ -107,6 +144,10 @@ fn mistakes_are_the_files_and_said_in_one_line() {
     // The line's own mistakes stay its own.
     let path = file(folder.path(), "temp = 1");
     assert_eq!(with(&path, &[], &["run", "-m", tiny(), "-p", "a", "--temp", "warm"]).status.code(), Some(2));
-    assert_fails(&with(Path::new("nowhere.toml"), &[], &["config"]), 3, &["nowhere.toml"]);
+    assert_fails(
+        &with(Path::new("nowhere.toml"), &[], &["config"]),
+        3,
+        &["configuration file nowhere.toml", "no such file", "SAMEBIT_CONFIG"],
+    );
     assert_fails(&with(&path, &[], &["config", "rnu"]), 2, &["rnu", "run"]);
 }

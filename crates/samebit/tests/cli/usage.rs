@@ -57,7 +57,17 @@ fn a_missing_file_is_bad_input() {
     for command in ["inspect", "detokenize"] {
         assert_fails(&output(&[command, "-m", "nowhere.gguf"]), 3, &["nowhere.gguf"]);
     }
-    assert_fails(&output(&["run", "-m", tiny(), "-f", "nowhere.txt"]), 3, &["nowhere.txt"]);
+    assert_fails(&output(&["run", "-m", tiny(), "-f", "nowhere.txt"]), 3, &["nowhere.txt", "check its name"]);
+    assert_fails(
+        &output(&["chat", "-m", tiny(), "--replay", "nowhere.jsonl"]),
+        3,
+        &["nowhere.jsonl", "check its name"],
+    );
+    assert_fails(&output(&["rm", "/etc/passwd"]), 3, &["is a file", "samebit list"]);
+    let file = folder();
+    let file = file.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    assert_fails(&output(&["man", file.to_str().expect("UTF-8")]), 3, &["is no folder"]);
     let template = ["run", "-m", tiny(), "-p", "a", "--chat", "--chat-template", "nowhere.jinja"];
     assert_fails(&output(&template), 3, &["nowhere.jinja", "chatml"]);
 }
@@ -90,6 +100,8 @@ fn bad_prompts_are_bad_input() {
     assert_fails(&output(&["run", "-m", tiny(), "--tokens", "1,512"]), 3, &["token 512", "0 to 511"]);
     assert_fails(&output(&["run", "-m", tiny(), "-p", "", "--no-bos"]), 3, &["no tokens"]);
     assert_fails(&output(&["run", "-m", tiny(), "-p", "a b c d", "-c", "3"]), 3, &["context", "-c"]);
+    let full = output(&["run", "-m", tiny(), "--tokens", "5", "-n", "2", "-c", "1"]);
+    assert!(full.status.success() && stderr(&full).contains("the context is full"), "{}", stderr(&full));
     assert_fails(&output(&["logits", "-m", tiny(), "-p", "a", "--position", "9"]), 3, &["--position 9"]);
 }
 
