@@ -1,8 +1,9 @@
 //! Session files: they come back as they were, and from elsewhere they are believed in nothing.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use samebit_chat::{ChatError, Kept, Talk, load};
+use samebit_chat::{ChatError, Kept, Talk, load, replay};
 
 use crate::support::{ask, converse, converse_in, settings, talk};
 
@@ -35,6 +36,39 @@ fn a_session_comes_back_as_it_was() {
     assert_eq!(lines(&path).len(), 7);
     save(&mut kept, &path, &talk).expect("saved again, in its own place");
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing half written stays");
+}
+
+/// The greedy answers of a small model go round in circles, until that costs something.
+#[test]
+fn what_repetitions_cost_is_in_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("talk.jsonl");
+    let answer = |multiplier: &str| {
+        let mut talk = talk();
+        let mut settings = samebit_chat::Settings { predict: Some(40), ..settings() };
+        let parameters = [
+            ("temperature", "0"),
+            ("dry_multiplier", multiplier),
+            ("dry_allowed_length", "1"),
+            ("dry_sequence_breaker", "e"),
+        ];
+        parameters.iter().for_each(|(name, value)| settings.set(name, value).expect("a parameter"));
+        talk.set(settings).expect("settings");
+        ask(&mut talk, "round and round and round");
+        let tokens = talk.session().latest().expect("a turn").tokens.clone();
+        (talk, tokens)
+    };
+    let ((_, plain), (talk, dry)) = (answer("0"), answer("9"));
+    assert_ne!(plain, dry);
+    save(&mut None, &path, &talk).expect("saved");
+    assert!(lines(&path)[1].contains(r#""dry":{"multiplier":9.0,"#), "{}", lines(&path)[1]);
+    let (session, settings) = load(&path, talk.model()).expect("loaded");
+    let replayed = |session: &_| replay(talk.model(), session, &settings, &mut |_| ControlFlow::Continue(()));
+    assert_eq!(replayed(&session).expect("computed"), None);
+    let text = std::fs::read_to_string(&path).expect("there").replace(r#""multiplier":9.0"#, r#""multiplier":0.5"#);
+    std::fs::write(&path, text).expect("written");
+    let (cheaper, _) = load(&path, talk.model()).expect("loaded");
+    assert!(replayed(&cheaper).expect("computed").is_some());
 }
 
 #[test]
