@@ -1,15 +1,20 @@
 //! What the paths have in common: sampling, prompts, conversations, forms of answers.
 
+pub(crate) mod bounds;
 mod conversation;
 mod extension;
 pub(crate) mod form;
 mod knobs;
+mod message;
 mod prompt;
+mod tools;
+mod unknown;
 
-pub(crate) use conversation::{Conversation, ToolUse};
+pub(crate) use conversation::{Conversation, Said, ToolUse};
 pub(crate) use extension::{Extension, Samebit};
 pub(crate) use form::{form_of, grammar_of};
 pub(crate) use knobs::Knobs;
+pub(crate) use unknown::refuse;
 pub(crate) use prompt::{Input, check_tokens, decode, encode_rendered, inputs};
 
 use crate::app::App;
