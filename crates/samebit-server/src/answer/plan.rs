@@ -104,6 +104,14 @@ impl Answers {
         event
     }
 
+    /// Why no more events come, though choices are open.
+    pub(crate) fn lost(&self) -> ApiError {
+        match self.app.is_breaking_off() {
+            true => ApiError::unavailable("the server ended before the answer was complete (--grace): ask again"),
+            false => ApiError::internal("the engine's pass failed: the server's log says why"),
+        }
+    }
+
     /// Keeps account of an event.
     pub(crate) fn count(&mut self, event: Option<&Event>) {
         match event {

@@ -7,6 +7,8 @@ mod page;
 mod shared;
 mod tokens;
 
+pub(crate) use shared::bounds;
+
 use crate::app::App;
 use crate::http::ApiError;
 use crate::http::error::quoted;

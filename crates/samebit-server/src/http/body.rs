@@ -1,6 +1,7 @@
 //! Bodies: read whole within a time and a size, and understood with errors that name the place.
 
 use super::ApiError;
+use super::work::Mark;
 use crate::app::App;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -18,7 +19,12 @@ pub(crate) async fn read(app: &App, request: Request) -> Result<Bytes, ApiError>
         return Err(too_large(most));
     }
     match tokio::time::timeout(app.options.io_timeout, collect(body, most)).await {
-        Ok(bytes) => bytes,
+        Ok(bytes) => {
+            if let Some(mark) = parts.extensions.get::<Mark>() {
+                mark.set(&app.answering);
+            }
+            bytes
+        }
         Err(_) => {
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").code("request_timeout"))
         }

@@ -4,6 +4,7 @@ use super::ApiError;
 use super::error::quoted;
 use super::keys::Access;
 use super::rate::Payer;
+use super::work::Mark;
 use crate::app::App;
 use crate::telemetry::Span;
 use axum::extract::{ConnectInfo, Request, State};
@@ -37,8 +38,10 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     let origin = request.headers().get(header::ORIGIN).cloned();
     let span = app.tracer.request(&method, &path, request.headers());
     let trace = span.trace_id().or_else(|| traceparent(request.headers()));
+    let mark = Mark::default();
     let mut response = match admit(&app, &request) {
         Ok(payer) => {
+            request.extensions_mut().insert(mark.clone());
             request.extensions_mut().insert(Caller { request: id.clone().into(), payer, span: span.clone() });
             next.run(request).await
         }
@@ -64,7 +67,7 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
-    response
+    response.map(|body| mark.keep(body))
 }
 
 /// Who pays for the request, or the answer that it gets instead of its handler's.
