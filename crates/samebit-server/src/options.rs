@@ -109,7 +109,9 @@ fn host(text: &str) -> Result<String, ServeError> {
     if name || bare.parse::<Ipv6Addr>().is_ok() {
         return Ok(bare.to_owned());
     }
-    Err(ServeError::Option(format!("--allowed-host {text}: give a name alone, such as models.example.com: no scheme, no port")))
+    Err(ServeError::Option(format!(
+        "--allowed-host {text}: give a name alone, such as models.example.com: no scheme, no port"
+    )))
 }
 
 impl Default for Options {
@@ -157,10 +159,13 @@ mod tests {
         ] {
             assert_eq!(origin(given).expect("an origin"), kept);
         }
-        for wrong in ["", "garbage", "example.com", "https://example.com/path", "https://", "https://a@b", "https://a b"] {
+        for wrong in
+            ["", "garbage", "example.com", "https://example.com/path", "https://", "https://a@b", "https://a b"]
+        {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
-        for (given, kept) in [("models.example.com", "models.example.com"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")] {
+        for (given, kept) in [("models.example.com", "models.example.com"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")]
+        {
             assert_eq!(host(given).expect("a name"), kept);
         }
         for wrong in ["", "http://x", "x:80", "a b", "x/", "[]", "ä"] {

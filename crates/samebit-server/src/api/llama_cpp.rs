@@ -116,7 +116,8 @@ pub(crate) async fn apply_template(State(app): State<Arc<App>>, request: Request
     let asked: ApplyTemplate = body::parse(&body::read(&app, request).await?)?;
     let prompt = prepare(&app, move |app| {
         let choice = asked.tool_choice.as_ref();
-        Conversation::new(app, Said::messages(asked.messages), asked.tools, choice, asked.chat_template_kwargs)?.render(app)
+        Conversation::new(app, Said::messages(asked.messages), asked.tools, choice, asked.chat_template_kwargs)?
+            .render(app)
     });
     Ok(json_response(StatusCode::OK, &json!({"prompt": prompt.await?})))
 }

@@ -48,7 +48,9 @@ fn too_large(most: usize) -> ApiError {
 fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
-    let coded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let coded = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     let message = match essence.eq_ignore_ascii_case("application/json") {
         false => "send JSON, with the header `Content-Type: application/json`",
         true if coded => "send the body as it is, without a `Content-Encoding`",
@@ -177,14 +179,21 @@ mod tests {
         assert_eq!(parse(br#"{"n": 3, "unknown": {}}"#), Ok(Sample { n: Some(3), list: None }));
         let wrong = error(br#"{"n": -3}"#);
         assert_eq!(wrong.param.as_deref(), Some("n"));
-        assert!(wrong.message.starts_with("n: invalid value: integer `-3`, expected a whole number from 0"), "{}", wrong.message);
+        assert!(
+            wrong.message.starts_with("n: invalid value: integer `-3`, expected a whole number from 0"),
+            "{}",
+            wrong.message
+        );
         assert_eq!(error(br#"{"list": [1, "x"]}"#).param.as_deref(), Some("list[1]"));
         assert_eq!(error(b"{\"n\": \xff}").code, Some("invalid_utf8"));
         for broken in [&b""[..], b"{", b"{} {}", b"{\"n\": 1e999}", b"nul"] {
             assert_eq!(error(broken).status.as_u16(), 400);
         }
         assert_eq!(error(&[b'['].repeat(100_000)).status.as_u16(), 400);
-        assert_eq!(error(b"{\"n\": \"x\"}").message.split(" at ").next(), Some("n: invalid type: string \"x\", expected a whole number from 0 to 4294967295"));
+        assert_eq!(
+            error(b"{\"n\": \"x\"}").message.split(" at ").next(),
+            Some("n: invalid type: string \"x\", expected a whole number from 0 to 4294967295")
+        );
         let twice = error(b"{\"n\": 1, \"n\": 2}");
         assert_eq!((twice.param.as_deref(), twice.code), (Some("n"), None), "{}", twice.message);
         let missing = parse::<Outer>(b"{\"inner\": {}}").expect_err("nothing in it");
@@ -196,7 +205,12 @@ mod tests {
     fn json_that_is_refused_is_called_json() {
         for no_object in [&b"null"[..], b" \"x\"", b"[]", b"[3, [1.5]]", b"3"] {
             let error = error(no_object);
-            assert_eq!((error.code, error.message.contains("must be a JSON object")), (None, true), "{}", error.message);
+            assert_eq!(
+                (error.code, error.message.contains("must be a JSON object")),
+                (None, true),
+                "{}",
+                error.message
+            );
         }
         assert_eq!(error(b"nul").code, Some("invalid_json"));
         let far = error(b"{\"list\": [1e999]}");

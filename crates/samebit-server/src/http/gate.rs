@@ -212,11 +212,29 @@ mod tests {
     #[test]
     fn names_of_this_machine() {
         for local in [
-            "localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1", "[::1]", "::ffff:127.0.0.1", "a.localhost", "localhost.",
+            "localhost",
+            "LocalHost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "[::1]",
+            "::ffff:127.0.0.1",
+            "a.localhost",
+            "localhost.",
         ] {
             assert!(is_local(local), "{local}");
         }
-        for other in ["example.com", "127.0.0.1.example.com", "localhost.example.com", "0.0.0.0", "[::]", "[::1", "::1]", "[]", ""] {
+        for other in [
+            "example.com",
+            "127.0.0.1.example.com",
+            "localhost.example.com",
+            "0.0.0.0",
+            "[::]",
+            "[::1",
+            "::1]",
+            "[]",
+            "",
+        ] {
             assert!(!is_local(other), "{other}");
         }
         assert_eq!(without_port("[::1]:80"), "::1");

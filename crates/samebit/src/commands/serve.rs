@@ -130,10 +130,7 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
         // What was asked for by name must be there; what the model lacks is told to those who ask it to chat.
         (Err(failure), Some(_)) => return Err(failure),
         // Where the file lies is none of their business.
-        (Err(failure), None) => {
-            let (text, place) = (failure.to_string(), format!("{}: ", args.model.path.display()));
-            Err(text.strip_prefix(&place).map_or(text.clone(), str::to_owned))
-        }
+        (Err(failure), None) => Err(without_place(&failure, &args.model.path)),
     };
     let digest = model::digest(&gguf, verbosity)?;
     let draft = args
@@ -157,8 +154,26 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
     })
 }
 
+/// What is wrong with a file, but not where it lies.
+fn without_place(failure: &Failure, path: &Path) -> String {
+    let text = failure.to_string();
+    text.strip_prefix(&format!("{}: ", path.display())).map_or(text.clone(), str::to_owned)
+}
+
 /// A file's name without what every model's ends with.
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_not_told_where_files_lie() {
+        let path = Path::new("/home/me/m.gguf");
+        assert_eq!(without_place(&Failure::at(path, "no template"), path), "no template");
+        assert_eq!(without_place(&Failure::Input("no template".into()), path), "no template");
+    }
 }

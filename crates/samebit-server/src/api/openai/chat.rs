@@ -100,7 +100,8 @@ fn plan(app: &Arc<App>, body: Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(P
     body.refuse_unknown()?;
     let logprobs = body.logprobs.unwrap_or(false).then(|| body.top_logprobs.unwrap_or(0));
     let choice = body.tool_choice.as_ref();
-    let conversation = Conversation::new(app, Said::messages(body.messages), body.tools, choice, body.chat_template_kwargs)?;
+    let conversation =
+        Conversation::new(app, Said::messages(body.messages), body.tools, choice, body.chat_template_kwargs)?;
     let tools = conversation.tool_use(app);
     let form = form_of(app, body.response_format.as_ref(), body.grammar.as_deref())?;
     let forced = conversation.force(app, body.parallel_tool_calls.unwrap_or(true))?;

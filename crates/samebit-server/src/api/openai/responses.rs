@@ -102,7 +102,8 @@ fn plan(app: &Arc<App>, asked: Asked, knobs: &Knobs, draft: Vec<u32>) -> Result<
         messages.insert(0, ("instructions".into(), object(json!({"role": "system", "content": instructions}))));
     }
     let tools = asked.tools.clone().map(|tools| tools.into_iter().map(nested).collect());
-    let conversation = Conversation::new(app, Said { field: "input", messages }, tools, asked.tool_choice.as_ref(), None)?;
+    let conversation =
+        Conversation::new(app, Said { field: "input", messages }, tools, asked.tool_choice.as_ref(), None)?;
     let uses = conversation.tool_use(app);
     let format = asked.text.as_ref().and_then(|text| text.get("format"));
     let form = grammar_of(app, "text.format", format)?;

@@ -14,8 +14,8 @@ pub(crate) use conversation::{Conversation, Said, ToolUse};
 pub(crate) use extension::{Extension, Samebit};
 pub(crate) use form::{form_of, grammar_of};
 pub(crate) use knobs::Knobs;
-pub(crate) use unknown::refuse;
 pub(crate) use prompt::{Input, check_tokens, decode, encode_rendered, inputs};
+pub(crate) use unknown::refuse;
 
 use crate::app::App;
 use crate::http::ApiError;

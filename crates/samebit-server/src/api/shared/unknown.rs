@@ -33,7 +33,8 @@ mod tests {
         for nothing in [json!(null), json!(""), json!("none"), json!([]), json!(["text"]), json!(1), json!(false)] {
             assert_eq!(refuse(&[("x", Some(&nothing), "no"), ("y", None, "no")]), Ok(()), "{nothing}");
         }
-        for something in [json!("x"), json!(["text", "audio"]), json!(3), json!(true), json!({"id": "x"}), json!([{}])] {
+        for something in [json!("x"), json!(["text", "audio"]), json!(3), json!(true), json!({"id": "x"}), json!([{}])]
+        {
             let error = refuse(&[("x", Some(&something), "no")]).expect_err("asks");
             assert_eq!((error.param.as_deref(), error.message.as_str()), (Some("x"), "x: no"), "{something}");
         }
