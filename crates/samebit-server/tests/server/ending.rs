@@ -35,23 +35,27 @@ fn answers_that_are_broken_off_are_told_so() {
     let server = with_grace(Duration::from_millis(50));
     let mut streams = Vec::new();
     let mut wholes = Vec::new();
-    for _ in 0..4 {
+    for number in 0..3 {
         let mut stream = long(&server, "/v1/completions", json!({"stream": true}));
-        read_until(&mut stream, "data: ");
-        streams.push(stream);
+        if number == 0 {
+            read_until(&mut stream, "data: ");
+        }
+        // Read as they come, as clients do.
+        streams.push(std::thread::spawn(|| rest(stream)));
         wholes.push(long(&server, "/v1/completions", json!({})));
     }
     let mut response = server.open("/v1/responses", &json!({"input": "x", "stream": true, "ignore_eos": true}));
     read_until(&mut response, "data: ");
-    until_running(&server, 8.0);
+    until_running(&server, 7.0);
     let server = server.take();
     server.stop();
     assert_eq!(server.wait(), Stopped::BrokenOff);
     for stream in streams {
-        let text = rest(stream);
-        assert!(text.contains("the answer broke off: resume it") && !text.contains("[DONE]"), "{text}");
+        let text = stream.join().expect("read");
+        let end = text.lines().rev().take(12).collect::<Vec<_>>();
+        assert!(text.contains("the answer broke off: resume it") && !text.contains("[DONE]"), "{end:?}");
         // The body is whole: the connection was not torn.
-        assert!(text.ends_with("0\r\n\r\n"), "{text}");
+        assert!(text.ends_with("0\r\n\r\n"), "{end:?}");
     }
     for whole in wholes {
         let text = rest(whole);
@@ -102,13 +106,13 @@ fn nothing_is_broken_off_where_nothing_runs() {
 fn what_is_done_is_sent() {
     let server = with_grace(Duration::from_secs(60));
     // More than the system takes for a client that does not.
-    let body = go_on("x", json!({"n": 128, "max_tokens": 100, "logprobs": 20, "samebit": true}));
+    let body = go_on("x", json!({"n": 128, "max_tokens": 300, "logprobs": 20, "samebit": true}));
     let mut stream = server.open("/v1/completions", &body);
     read_until(&mut stream, "HTTP/1.1 200");
     let server = server.take();
     server.stop();
     std::thread::sleep(Duration::from_secs(2));
     let text = rest(stream);
-    assert!(text.ends_with('}') && text.contains("\"index\":127") && text.len() > 8_000_000, "{}", text.len());
+    assert!(text.ends_with('}') && text.contains("\"index\":127") && text.len() > 9_000_000, "{}", text.len());
     assert_eq!(server.wait(), Stopped::Finished);
 }
