@@ -36,17 +36,17 @@ pub(crate) fn check(sampler: &SamplerConfig, vocab: usize) -> Result<(), OutOfBo
         ("dry_base", sampler.dry_base, 1.0, 1000.0),
     ] {
         if value > most {
-            return Err(wrong(field, format!("is {value}: give at most {most}")));
+            return Err(wrong(field, format!("is {value:?}: give at most {most}")));
         }
         if value < least {
-            return Err(wrong(field, format!("is {value}: give at least {least}")));
+            return Err(wrong(field, format!("is {value:?}: give at least {least}")));
         }
     }
     let far = |bias: f32| bias.abs() > MOST_BIAS && bias != f32::NEG_INFINITY;
     match sampler.logit_bias.iter().find(|(_, bias)| far(*bias)) {
         Some((token, bias)) => Err(wrong(
             "logit_bias",
-            format!("of token {token} is {bias}: give -{MOST_BIAS} to {MOST_BIAS}, or false to ban the token"),
+            format!("of token {token} is {bias:?}: give -{MOST_BIAS} to {MOST_BIAS}, or false to ban the token"),
         )),
         None => Ok(()),
     }
