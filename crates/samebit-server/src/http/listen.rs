@@ -219,7 +219,7 @@ async fn wind_up(app: &Arc<App>, closed: impl Future<Output = ()>) -> bool {
         () = nothing_left(app) => return true,
         () = tokio::time::sleep(app.options.grace) => {}
     }
-    let finished = !app.answering.is_any();
+    let finished = !app.answering.is_any() && !app.sending.is_any();
     let ending = Arc::clone(app);
     // The engine's end closes the channels that answers come through: their requests hear of it, and tell their clients.
     if tokio::task::spawn_blocking(move || ending.break_off()).await.is_err() {

@@ -82,3 +82,17 @@ fn lost_json(lost: u64) -> Vec<u8> {
     let line = serde_json::json!({"timestamp": time, "level": "WARN", "message": message, "dropped": lost});
     format!("{line}\n").into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_told_in_the_logs_own_form() {
+        let text = String::from_utf8(lost_text(7)).expect("UTF-8");
+        assert!(text.contains("Z  WARN ") && text.ends_with("dropped=7\n"), "{text}");
+        let line: serde_json::Value = serde_json::from_slice(&lost_json(7)).expect("JSON");
+        assert_eq!((&line["level"], &line["dropped"]), (&"WARN".into(), &7.into()));
+        assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
+    }
+}

@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn clients_are_not_told_where_files_lie() {
-        let path = Path::new("/home/me/m.gguf");
+        let path = Path::new("/models/m.gguf");
         assert_eq!(without_place(&Failure::at(path, "no template"), path), "no template");
         assert_eq!(without_place(&Failure::Input("no template".into()), path), "no template");
     }
