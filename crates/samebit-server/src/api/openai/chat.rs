@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`.
 
 use super::super::shared::{
-    Conversation, Extension, Knobs, Said, Samebit, ToolUse, Usage, encode_rendered, form_of, prepare, refuse,
+    Conversation, Extension, Knobs, Said, Samebit, ToolUse, Usage, encode_rendered, form_of, never, prepare, refuse,
 };
 use super::chat_stream::ChatEncoder;
 use super::logprobs::ChatToken;
@@ -43,13 +43,15 @@ struct Body {
 
 impl Body {
     fn refuse_unknown(&self) -> Result<(), ApiError> {
+        let text = |value: &Value| value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text"));
+        let chosen = |value: &Value| value == "auto" || value == "none";
         refuse(&[
-            ("functions", self.functions.as_ref(), "give them as `tools`"),
-            ("function_call", self.function_call.as_ref(), "give it as `tool_choice`"),
-            ("best_of", self.best_of.as_ref(), "all choices are given: leave it out, and ask for `n`"),
-            ("suffix", self.suffix.as_ref(), "answers are continued at their end: leave it out"),
-            ("modalities", self.modalities.as_ref(), "answers are text: leave it out, or [\"text\"]"),
-            ("audio", self.audio.as_ref(), "answers are text: leave it out"),
+            ("functions", self.functions.as_ref(), |value| *value == Value::Array(Vec::new()), "give them as `tools`"),
+            ("function_call", self.function_call.as_ref(), chosen, "give it as `tool_choice`"),
+            ("best_of", self.best_of.as_ref(), |value| *value == 1, "all choices are given: ask for `n` instead"),
+            ("suffix", self.suffix.as_ref(), |value| value == "", "answers are continued at their end: leave it out"),
+            ("modalities", self.modalities.as_ref(), text, "answers are text: leave it out, or [\"text\"]"),
+            ("audio", self.audio.as_ref(), never, "answers are text: leave it out"),
         ])
     }
 }

@@ -2,7 +2,8 @@
 //! conversation.
 
 use super::super::shared::{
-    Conversation, Extension, Knobs, Said, Samebit, ToolUse, encode_rendered, grammar_of, prepare, refuse, shortest,
+    Conversation, Extension, Knobs, Said, Samebit, ToolUse, encode_rendered, grammar_of, never, prepare, refuse,
+    shortest,
 };
 use super::responses_body::{Echoed, Response as Body, items};
 use super::responses_stream::ResponseEncoder;
@@ -90,8 +91,13 @@ fn plan(app: &Arc<App>, asked: Asked, knobs: &Knobs, draft: Vec<u32>) -> Result<
         return Err(ApiError::field("background", "nothing is stored here: leave it out, or false"));
     }
     refuse(&[
-        ("conversation", asked.conversation.as_ref(), "nothing is stored here: give the whole conversation in `input`"),
-        ("prompt", asked.prompt.as_ref(), "nothing is stored here: give its text in `instructions` or `input`"),
+        (
+            "conversation",
+            asked.conversation.as_ref(),
+            never,
+            "nothing is stored here: give the whole conversation in `input`",
+        ),
+        ("prompt", asked.prompt.as_ref(), never, "nothing is stored here: give its text in `instructions` or `input`"),
     ])?;
     let mut messages = Messages::new();
     input(&asked.input, &mut messages)?;

@@ -15,7 +15,7 @@ pub(crate) use extension::{Extension, Samebit};
 pub(crate) use form::{form_of, grammar_of};
 pub(crate) use knobs::Knobs;
 pub(crate) use prompt::{Input, check_tokens, decode, encode_rendered, inputs};
-pub(crate) use unknown::refuse;
+pub(crate) use unknown::{never, refuse};
 
 use crate::app::App;
 use crate::http::ApiError;
