@@ -4,6 +4,7 @@ use crate::engine::{self, Handle};
 use crate::http::ServeError;
 use crate::http::keys::Keys;
 use crate::http::rate::Rates;
+use crate::http::work::Work;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::options::Options;
@@ -13,7 +14,7 @@ use samebit_grammar::Grammars;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// What all requests share.
@@ -31,7 +32,12 @@ pub(crate) struct App {
     pub(crate) preparing: Semaphore,
     /// When the server began, in seconds since 1970.
     pub(crate) created: u64,
+    /// Answers that are being made, from the request's last byte to their own.
+    pub(crate) answering: Work,
+    /// Connections whose client has yet to take what it was sent.
+    pub(crate) sending: Work,
     stopping: AtomicBool,
+    breaking: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -54,7 +60,10 @@ impl App {
             tracer,
             preparing: Semaphore::new(cores.max(2)),
             created: unix_seconds(),
+            answering: Work::default(),
+            sending: Work::default(),
             stopping: AtomicBool::new(false),
+            breaking: AtomicBool::new(false),
             thread: Mutex::new(Some(thread)),
             model,
             options,
@@ -72,6 +81,20 @@ impl App {
     /// Whether requests are refused because the server is about to end.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Ends the engine's thread though answers run, and waits for it.
+    pub(crate) fn break_off(&self) {
+        self.breaking.store(true, Ordering::Relaxed);
+        self.engine.stop();
+        while self.engine.is_alive() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether answers break off because the server ends.
+    pub(crate) fn is_breaking_off(&self) -> bool {
+        self.breaking.load(Ordering::Relaxed)
     }
 
     /// Ends the engine's thread and waits for it; whether it ended well.

@@ -27,7 +27,7 @@ mod tools;
 
 pub use http::gate::is_local;
 pub use http::{Running, ServeError, Stopped};
-pub use log::{LogFormat, LogLevel, init as init_log};
+pub use log::{LogFormat, LogLevel, finish as finish_log, init as init_log, say};
 pub use model::Model;
 pub use options::Options;
 
@@ -36,5 +36,10 @@ pub use options::Options;
 /// # Errors
 /// An address that cannot be bound, an option that makes no sense, a system that gives no threads.
 pub fn start(model: Model, options: Options) -> Result<Running, ServeError> {
+    let mut options = options.checked()?;
+    // Below 0 as at 0 the likeliest token is taken: requests and `/props` know the latter.
+    options.sampling.temperature = options.sampling.temperature.max(0.0);
+    api::bounds::check(&options.sampling, model.engine.vocab_size())
+        .map_err(|wrong| ServeError::Option(wrong.message))?;
     http::start(app::App::new(model, options)?)
 }

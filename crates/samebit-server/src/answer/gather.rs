@@ -58,7 +58,7 @@ pub(crate) async fn gather(mut answers: Answers, prompts: usize, per_prompt: u32
             Some(Event::Token(piece)) => take(&mut gathered.choices, piece),
             Some(Event::Done(done)) => finish(&mut gathered.choices, done)?,
             Some(Event::Failed(error)) => return Err(error.into()),
-            None => return Err(ApiError::internal("the engine's pass failed: the server's log says why")),
+            None => return Err(answers.lost()),
         }
     }
     Ok(gathered)

@@ -6,6 +6,7 @@
 
 use crate::app::unix_seconds;
 use crate::http::ApiError;
+use crate::http::error::quoted;
 use crate::http::gate::random;
 use axum::http::{HeaderMap, StatusCode};
 
@@ -13,6 +14,9 @@ use axum::http::{HeaderMap, StatusCode};
 const DIGEST: usize = 16;
 /// Digits of the second and of the random number.
 const BIRTH: usize = 16;
+
+/// Where a client says which event it had last.
+const HEADER: &str = "Last-Event-ID";
 
 /// A response's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,18 +49,20 @@ impl ResponseId {
         format!("{:08x}{:08x}{}", self.created, self.random, self.digest)
     }
 
-    /// The name of the response that is gone on with, or a new one.
+    /// The name of the response that is gone on with, or a new one. Each choice has so many `events` at most.
     ///
     /// # Errors
-    /// The event belongs to another answer.
+    /// The event belongs to another answer, or to none.
     pub(crate) fn of(
         prefix: &'static str,
         last: Option<&LastEvent>,
         digest: &str,
         choices: usize,
+        events: u64,
     ) -> Result<Self, ApiError> {
         let Some(last) = last else { return Ok(Self::new(prefix, unix_seconds(), digest)) };
         last.check(digest, choices)?;
+        last.within(events)?;
         Ok(last.id.clone())
     }
 
@@ -86,7 +92,8 @@ impl LastEvent {
     /// It is no event's name of such a response.
     pub(crate) fn from_headers(headers: &HeaderMap, prefix: &'static str) -> Result<Option<Self>, ApiError> {
         let Some(value) = headers.get("last-event-id") else { return Ok(None) };
-        let text = value.to_str().unwrap_or_default();
+        // What is no text names no event either.
+        let text = String::from_utf8_lossy(value.as_bytes());
         if text.is_empty() {
             return Ok(None);
         }
@@ -95,9 +102,10 @@ impl LastEvent {
             Some(Self { id: ResponseId::parse(prefix, id)?, seen: seen? })
         });
         parsed.map(Some).ok_or_else(|| {
+            let name = quoted(&text);
             let message =
-                format!("no event of this endpoint is named `{text}`: repeat the id of the last event that came");
-            ApiError { param: Some("Last-Event-ID".into()), ..ApiError::bad(message) }
+                format!("no event of this endpoint is named `{name}`: repeat the id of the last event that came");
+            ApiError::bad(message).param(HEADER)
         })
     }
 
@@ -108,8 +116,21 @@ impl LastEvent {
         }
         let message =
             "the event belongs to another request, model or version of the numerics: the stream cannot be resumed here";
-        let error = ApiError::new(StatusCode::CONFLICT, message).code("resume_mismatch");
-        Err(ApiError { param: Some("Last-Event-ID".into()), ..error })
+        Err(ApiError::new(StatusCode::CONFLICT, message).code("resume_mismatch").param(HEADER))
+    }
+
+    /// Refuses an event that lies behind all that the answer can come to: `events` at most of a choice.
+    fn within(&self, events: u64) -> Result<(), ApiError> {
+        if self.seen.iter().all(|&seen| seen <= events) {
+            return Ok(());
+        }
+        Err(Self::beyond())
+    }
+
+    /// There is no such event: the answer ends before it.
+    pub(super) fn beyond() -> ApiError {
+        let message = "the answer ends before that event: repeat the id of the last event that came";
+        ApiError::new(StatusCode::CONFLICT, message).code("resume_mismatch").param(HEADER)
     }
 }
 
@@ -131,6 +152,7 @@ mod tests {
         assert_eq!((last.id.clone(), &last.seen[..]), (id, &[3, 17][..]));
         assert_eq!(last.id.created(), 0x6543_2100);
         assert!(last.check("0123456789abcdef9999", 2).is_ok());
+        assert!(last.within(17).is_ok() && last.within(16).is_err());
         assert!(last.check("0123456789abcdef9999", 1).is_err() && last.check("1123456789abcdef9999", 2).is_err());
     }
 
@@ -149,6 +171,9 @@ mod tests {
         ] {
             assert!(LastEvent::from_headers(&headers(wrong), "cmpl").is_err(), "{wrong}");
         }
+        let foreign = HeaderValue::from_bytes(b"cmpl-\xff").expect("bytes that a header may have");
+        let foreign = HeaderMap::from_iter([(HeaderName::from_static("last-event-id"), foreign)]);
+        assert_eq!(LastEvent::from_headers(&foreign, "cmpl").expect_err("no name").status, StatusCode::BAD_REQUEST);
         assert_eq!(LastEvent::from_headers(&headers(""), "cmpl"), Ok(None));
         assert_eq!(LastEvent::from_headers(&HeaderMap::new(), "cmpl"), Ok(None));
     }

@@ -20,6 +20,8 @@ const MOST_UNREAD_IN_ALL: usize = 1 << 18;
 /// What is to be computed.
 pub(crate) struct Plan {
     pub(crate) prompts: Vec<Vec<u32>>,
+    /// The request's field that they come from.
+    pub(crate) field: &'static str,
     /// Choices of each prompt.
     pub(crate) choices: u32,
     pub(crate) request: Request,
@@ -44,6 +46,11 @@ impl Plan {
     /// Choices of all prompts.
     pub(crate) fn all_choices(&self) -> usize {
         self.prompts.len() * self.choices as usize
+    }
+
+    /// Tokens that a choice can come to.
+    pub(crate) fn most_tokens(&self, app: &App) -> u64 {
+        self.request.max_tokens.min(app.model.engine.context()) as u64
     }
 
     /// A digest of everything that the answer depends on, the model included. What changes time alone is left out.
@@ -95,6 +102,14 @@ impl Answers {
         let event = self.events.recv().await;
         self.count(event.as_ref());
         event
+    }
+
+    /// Why no more events come, though choices are open.
+    pub(crate) fn lost(&self) -> ApiError {
+        match self.app.is_breaking_off() {
+            true => ApiError::unavailable("the server ended before the answer was complete (--grace): ask again"),
+            false => ApiError::internal("the engine's pass failed: the server's log says why"),
+        }
     }
 
     /// Keeps account of an event.
@@ -166,7 +181,7 @@ pub(crate) async fn start(app: &Arc<App>, caller: &Caller, plan: Plan) -> Result
     let (prompts, all) = (plan.prompts.len(), plan.all_choices());
     let (sender, events) = mpsc::channel(MOST_UNREAD.saturating_mul(all).clamp(MOST_UNREAD, MOST_UNREAD_IN_ALL));
     let prompt_tokens = plan.prompt_tokens();
-    let embeds = plan.wants == Wants::Embedding;
+    let (embeds, field) = (plan.wants == Wants::Embedding, plan.field);
     tell(&caller.span, app, &plan);
     let mut orders = Vec::with_capacity(prompts);
     for (index, prompt) in plan.prompts.into_iter().enumerate() {
@@ -207,7 +222,7 @@ pub(crate) async fn start(app: &Arc<App>, caller: &Caller, plan: Plan) -> Result
     };
     match answers.events.recv().await {
         Some(Event::Accepted) => Ok(answers),
-        Some(Event::Failed(error)) => Err(error.into()),
+        Some(Event::Failed(error)) => Err(ApiError::of_prompt(error, field)),
         _ => Err(ApiError::unavailable("the engine has let go of the request")),
     }
 }

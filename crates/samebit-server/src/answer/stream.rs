@@ -69,9 +69,17 @@ impl Frames {
         }
     }
 
-    /// An event at the end.
+    /// The event behind all choices' ends. Its place is the first choice's next, so that whoever has it does not get it again.
     pub(crate) fn last(&mut self, name: Option<&str>, data: &impl Serialize) {
-        self.write(name, data);
+        let next = self.now.first().map_or(1, |now| now + 1);
+        self.at(0, next, name, data);
+    }
+
+    /// Whether the client claims to have seen what is not there. All choices are done; one event may follow.
+    fn overrun(&self) -> bool {
+        let after = |choice: usize| u64::from(choice == 0);
+        let seen = self.seen.iter().flatten().zip(&self.now).enumerate();
+        seen.into_iter().any(|(choice, (&seen, &now))| seen > now + after(choice))
     }
 
     /// An event without a name to resume from.
@@ -155,11 +163,15 @@ impl EventStream {
             Some(Event::Failed(error)) => error.into(),
             Some(event) => {
                 self.encoder.event(event, &mut self.frames);
-                if self.answers.open == 0 {
+                if self.answers.open > 0 {
+                    return;
+                }
+                if !self.frames.overrun() {
                     self.encoder.end(&mut self.frames);
                     self.stage = Stage::End;
+                    return;
                 }
-                return;
+                LastEvent::beyond()
             }
             None => ApiError::unavailable("the answer broke off: resume it with the header Last-Event-ID"),
         };
@@ -232,7 +244,27 @@ mod tests {
         }
         frames.at(1, 5, None, &json!("no"));
         frames.at(1, 6, None, &json!("yes"));
-        let id = id.text();
-        assert_eq!(text(&frames), format!("id: {id}:3,5\ndata: 3\n\nid: {id}:3,6\ndata: \"yes\"\n\n"));
+        let name = id.text();
+        assert_eq!(text(&frames), format!("id: {name}:3,5\ndata: 3\n\nid: {name}:3,6\ndata: \"yes\"\n\n"));
+    }
+
+    #[test]
+    fn the_last_event_has_a_name_of_its_own() {
+        let id = ResponseId::new("cmpl", 1, "0123456789abcdef");
+        let name = id.text();
+        for (seen, wanted) in [(3, format!("id: {name}:4,2\ndata: \"use\"\n\n")), (4, String::new())] {
+            let mut frames = Frames::new(&id, 2, Some(LastEvent { id: id.clone(), seen: vec![seen, 2] }));
+            frames.at(0, 3, None, &json!("no"));
+            frames.at(1, 2, None, &json!("no"));
+            assert!(!frames.overrun());
+            frames.last(None, &json!("use"));
+            assert_eq!(text(&frames), wanted);
+        }
+        for seen in [vec![5, 2], vec![3, 3]] {
+            let mut frames = Frames::new(&id, 2, Some(LastEvent { id: id.clone(), seen: seen.clone() }));
+            frames.at(0, 3, None, &json!("no"));
+            frames.at(1, 2, None, &json!("no"));
+            assert!(frames.overrun(), "{seen:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! llama.cpp's own paths: health, metrics, properties, slots, templates.
 
-use super::shared::{Conversation, prepare, shortest};
+use super::shared::{Conversation, Said, prepare, shortest};
 use crate::app::App;
 use crate::engine::SlotView;
 use crate::http::{ApiError, body, error::json_response};
@@ -44,6 +44,7 @@ pub(crate) async fn props(State(app): State<Arc<App>>) -> Response {
                 "typical_p": shortest(sampling.typical_p),
                 "xtc_probability": shortest(sampling.xtc_probability),
                 "xtc_threshold": shortest(sampling.xtc_threshold),
+                "repeat_last_n": i64::try_from(sampling.repeat_last_n).unwrap_or(-1),
                 "repeat_penalty": shortest(sampling.repeat_penalty),
                 "presence_penalty": shortest(sampling.presence_penalty),
                 "frequency_penalty": shortest(sampling.frequency_penalty),
@@ -115,7 +116,8 @@ pub(crate) async fn apply_template(State(app): State<Arc<App>>, request: Request
     let asked: ApplyTemplate = body::parse(&body::read(&app, request).await?)?;
     let prompt = prepare(&app, move |app| {
         let choice = asked.tool_choice.as_ref();
-        Conversation::new(app, asked.messages, asked.tools, choice, asked.chat_template_kwargs)?.render(app)
+        Conversation::new(app, Said::messages(asked.messages), asked.tools, choice, asked.chat_template_kwargs)?
+            .render(app)
     });
     Ok(json_response(StatusCode::OK, &json!({"prompt": prompt.await?})))
 }

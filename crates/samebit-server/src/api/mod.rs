@@ -7,8 +7,11 @@ mod page;
 mod shared;
 mod tokens;
 
+pub(crate) use shared::bounds;
+
 use crate::app::App;
 use crate::http::ApiError;
+use crate::http::error::quoted;
 use crate::http::gate::gate;
 use axum::Router;
 use axum::extract::Request;
@@ -51,11 +54,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 async fn not_found(request: Request) -> ApiError {
-    let message = format!("there is no {}: see /openapi.json for what there is", request.uri().path());
+    let message = format!("there is no {}: see /openapi.json for what there is", asked_for(&request));
     ApiError::new(StatusCode::NOT_FOUND, message).code("unknown_path")
 }
 
+/// The path, or what stands in its place where a proxy is asked for (`CONNECT host:port`).
+fn asked_for(request: &Request) -> String {
+    match request.uri().path() {
+        "" => quoted(&request.uri().to_string()),
+        path => quoted(path),
+    }
+}
+
 async fn wrong_method(request: Request) -> ApiError {
-    let message = format!("{} is not for {}: see /openapi.json", request.uri().path(), request.method());
+    let (path, method) = (asked_for(&request), quoted(request.method().as_str()));
+    let message = format!("{path} is not for {method}: see /openapi.json");
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).code("method_not_allowed")
 }

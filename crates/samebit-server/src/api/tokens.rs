@@ -16,8 +16,9 @@ struct Tokenize {
     content: Option<String>,
     /// vLLM's name of it, with special tokens added unless it is told otherwise.
     prompt: Option<String>,
-    #[serde(alias = "add_special_tokens")]
     add_special: Option<bool>,
+    /// vLLM's name of it.
+    add_special_tokens: Option<bool>,
     parse_special: Option<bool>,
     with_pieces: Option<bool>,
 }
@@ -29,12 +30,14 @@ pub(crate) async fn tokenize(State(app): State<Arc<App>>, request: Request) -> R
         (None, Some(prompt)) => (prompt, true),
         _ => return Err(ApiError::field("content", "give the text as `content`, or as `prompt`")),
     };
+    if asked.add_special.is_some() && asked.add_special_tokens.is_some() {
+        let message = "`add_special_tokens` means the same: give one of them";
+        return Err(ApiError::field("add_special", message));
+    }
+    let add_special = asked.add_special.or(asked.add_special_tokens).unwrap_or(add_special);
     let context = app.model.engine.context();
     let tokens = prepare(&app, move |app| {
-        let options = EncodeOptions {
-            add_special: asked.add_special.unwrap_or(add_special),
-            parse_special: asked.parse_special.unwrap_or(true),
-        };
+        let options = EncodeOptions { add_special, parse_special: asked.parse_special.unwrap_or(true) };
         let tokens = app.model.tokenizer.encode(&text, options);
         if !asked.with_pieces.unwrap_or(false) {
             return Ok(tokens.into_iter().map(Value::from).collect());

@@ -32,6 +32,11 @@ impl ApiError {
         Self { param: Some(param.to_owned()), ..Self::bad(format!("{param}: {message}")) }
     }
 
+    /// The field that is at fault, where the message says so by itself.
+    pub(crate) fn param(self, param: &str) -> Self {
+        Self { param: Some(param.to_owned()), ..self }
+    }
+
     pub(crate) fn code(self, code: &'static str) -> Self {
         Self { code: Some(code), ..self }
     }
@@ -63,6 +68,13 @@ impl ApiError {
             .code("timeout")
     }
 
+    /// The engine's error of a request whose prompt is in this field.
+    pub(crate) fn of_prompt(error: EngineError, field: &str) -> Self {
+        let about_it = matches!(error, EngineError::EmptyPrompt | EngineError::PromptTooLong { .. });
+        let error = Self::from(error);
+        if about_it { error.param(field) } else { error }
+    }
+
     fn kind(&self) -> &'static str {
         match self.status {
             StatusCode::UNAUTHORIZED => "authentication_error",
@@ -86,7 +98,9 @@ impl From<EngineError> for ApiError {
         match error {
             EngineError::EmptyPrompt | EngineError::Position { .. } => Self::bad(text),
             EngineError::PromptTooLong { .. } => Self::bad(text).code("context_length_exceeded"),
-            EngineError::Parameter(_) | EngineError::Choices { .. } | EngineError::Logprobs { .. } => Self::bad(text),
+            EngineError::Parameter(_) => Self::bad(text),
+            EngineError::Choices { .. } => Self::bad(text).param("n"),
+            EngineError::Logprobs { .. } => Self::bad(text).param("logprobs"),
             EngineError::Constraint(_) => Self::bad(text).code("grammar_failed"),
             EngineError::Sample(SampleError::NothingLeft { .. }) => Self::bad(text),
             EngineError::QueueFull { .. } => Self::full(),
@@ -119,6 +133,16 @@ pub(crate) fn json_response(status: StatusCode, body: &impl serde::Serialize) ->
     }
 }
 
+/// What a client sent, as far as it may be repeated to it: a name, not a novel.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST: usize = 100;
+    let mut short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
 /// One line of bounded length: what a client sent may be quoted in it.
 fn presentable(message: &str) -> String {
     const MOST: usize = 600;
@@ -138,10 +162,13 @@ mod tests {
         let too_long = ApiError::from(EngineError::PromptTooLong { tokens: 9, context: 8 });
         assert_eq!((too_long.status.as_u16(), too_long.code), (400, Some("context_length_exceeded")));
         assert_eq!(too_long.json()["error"]["type"], "invalid_request_error");
+        let of_input = ApiError::of_prompt(EngineError::PromptTooLong { tokens: 9, context: 8 }, "input");
+        assert_eq!(of_input.param.as_deref(), Some("input"));
         let full = ApiError::from(EngineError::QueueFull { waiting: 3 }).into_response();
         assert_eq!(full.status().as_u16(), 429);
         assert_eq!(full.headers()["retry-after"], "1");
         assert_eq!(ApiError::internal("a\nb").message, "a b");
+        assert_eq!((quoted("ä"), quoted(&"ä".repeat(101))), ("ä".into(), "ä".repeat(100) + "…"));
         assert_eq!(ApiError::field("top_p", "no").json()["error"]["param"], "top_p");
     }
 }

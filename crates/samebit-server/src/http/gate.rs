@@ -1,12 +1,14 @@
 //! What every request passes before its handler: who sent it, from where, and whether it may be served now.
 
 use super::ApiError;
+use super::error::quoted;
 use super::keys::Access;
 use super::rate::Payer;
+use super::work::Mark;
 use crate::app::App;
 use crate::telemetry::Span;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,8 +38,10 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
     let origin = request.headers().get(header::ORIGIN).cloned();
     let span = app.tracer.request(&method, &path, request.headers());
     let trace = span.trace_id().or_else(|| traceparent(request.headers()));
+    let mark = Mark::default();
     let mut response = match admit(&app, &request) {
         Ok(payer) => {
+            request.extensions_mut().insert(mark.clone());
             request.extensions_mut().insert(Caller { request: id.clone().into(), payer, span: span.clone() });
             next.run(request).await
         }
@@ -63,13 +67,14 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
-    response
+    response.map(|body| mark.keep(body))
 }
 
 /// Who pays for the request, or the answer that it gets instead of its handler's.
 fn admit(app: &App, request: &Request) -> Result<Payer, Box<Response>> {
     let refuse = |error: ApiError| Box::new(error.into_response());
     let headers = request.headers();
+    one_host(request).map_err(refuse)?;
     check_host(app, headers).map_err(refuse)?;
     check_origin(app, headers).map_err(refuse)?;
     if request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
@@ -100,6 +105,18 @@ fn admit(app: &App, request: &Request) -> Result<Payer, Box<Response>> {
     Ok(payer)
 }
 
+/// HTTP has one `Host` in every request, but for HTTP/1.0: whoever reads another than we do would be told something else.
+fn one_host(request: &Request) -> Result<(), ApiError> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let message = match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() == Version::HTTP_11 => "the header `Host` is missing: HTTP/1.1 has one",
+        (_, Some(_)) => "there are several headers `Host`: send one",
+        (Some(host), None) if host.to_str().is_err() => "the header `Host` is no name",
+        _ => return Ok(()),
+    };
+    Err(ApiError::bad(message).param("Host"))
+}
+
 /// A page that makes its own name point to this machine must not reach a server that trusts whoever reaches it.
 fn check_host(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     if !app.keys.is_empty() || !is_local(&app.options.host) {
@@ -110,6 +127,7 @@ fn check_host(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     if is_local(name) || app.options.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
         return Ok(());
     }
+    let name = quoted(name);
     let message = format!("this server is not called `{name}`: give it --allowed-host {name}, or an --api-key");
     Err(ApiError::new(StatusCode::FORBIDDEN, message).code("host_not_allowed"))
 }
@@ -143,10 +161,11 @@ fn without_port(host: &str) -> &str {
 
 /// Whether a name or an address is this machine's own.
 pub fn is_local(name: &str) -> bool {
+    let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name);
     let name = name.trim_end_matches('.');
     name.eq_ignore_ascii_case("localhost")
         || name.to_ascii_lowercase().ends_with(".localhost")
-        || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        || name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 fn preflight() -> Response {
@@ -192,10 +211,30 @@ mod tests {
 
     #[test]
     fn names_of_this_machine() {
-        for local in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1", "a.localhost", "localhost."] {
+        for local in [
+            "localhost",
+            "LocalHost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "[::1]",
+            "::ffff:127.0.0.1",
+            "a.localhost",
+            "localhost.",
+        ] {
             assert!(is_local(local), "{local}");
         }
-        for other in ["example.com", "127.0.0.1.example.com", "localhost.example.com", "0.0.0.0", ""] {
+        for other in [
+            "example.com",
+            "127.0.0.1.example.com",
+            "localhost.example.com",
+            "0.0.0.0",
+            "[::]",
+            "[::1",
+            "::1]",
+            "[]",
+            "",
+        ] {
             assert!(!is_local(other), "{other}");
         }
         assert_eq!(without_port("[::1]:80"), "::1");

@@ -1,5 +1,6 @@
 //! The listening socket and its connections: accepted up to a number, timed out when idle, let go when the server ends.
 
+use super::signals::asked;
 use super::stall::Stalling;
 use crate::api;
 use crate::app::App;
@@ -21,7 +22,7 @@ use tower::ServiceExt;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}: {error}{}", remedy(error))]
     Bind {
         /// What was asked for.
         address: String,
@@ -31,9 +32,23 @@ pub enum ServeError {
     /// The system gives no threads.
     #[error("cannot start the server's threads: {0}")]
     Threads(String),
+    /// An option makes no sense.
+    #[error("{0}")]
+    Option(String),
     /// Traces cannot be sent.
     #[error("--otlp-endpoint: {0}")]
     Traces(String),
+}
+
+/// What to do where an address cannot be listened on.
+fn remedy(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => ": give another --port, or 0 for any that is free",
+        ErrorKind::PermissionDenied => ": give a --port from 1024, lower ones are the system's",
+        // The name is unknown, or another machine's.
+        _ => ": give --host a name or an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all",
+    }
 }
 
 /// How the server ended.
@@ -66,13 +81,14 @@ impl Running {
         self.stop.send_replace(true);
     }
 
-    /// Waits until it has stopped: after [`Running::stop`], or after SIGINT or SIGTERM if `signals` were asked for.
+    /// Waits until it has stopped: after [`Running::stop`], or after a signal if `signals` were asked for.
     pub fn wait(mut self) -> Stopped {
         let thread = self.thread.take();
         thread.map_or(Stopped::EngineLost, |thread| thread.join().unwrap_or(Stopped::EngineLost))
     }
 
-    /// Stops when the process is asked to by SIGINT or SIGTERM; the second time it ends at once, with 128 + SIGINT.
+    /// Stops when the process is asked to by SIGINT, SIGTERM or SIGHUP (the last on Linux, and not under `nohup`); the second time it
+    /// ends at once, with 128 + SIGINT.
     ///
     /// # Errors
     /// The system gives no thread, or no signals.
@@ -85,6 +101,7 @@ impl Running {
                 tracing::info!("stopping: running answers are finished first");
                 stop.send_replace(true);
                 asked().await;
+                crate::log::finish();
                 std::process::exit(130);
             });
         };
@@ -95,25 +112,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// Returns when the process is asked to end.
-async fn asked() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without signals there is nothing to wait for, and nobody can ask.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -136,17 +134,12 @@ pub(crate) fn start(app: Arc<App>) -> Result<Running, ServeError> {
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopping) = watch::channel(false);
     let serve = move || {
-        let finished = runtime.block_on(run(&app, listener, stopping));
-        let alive = app.engine.is_alive();
+        let ended = runtime.block_on(run(&app, listener, stopping));
         let joined = app.stop_engine();
         app.tracer.end();
         // What still hangs on a socket is given up with the runtime.
         runtime.shutdown_timeout(Duration::from_secs(1));
-        match (alive && joined, finished) {
-            (false, _) => Stopped::EngineLost,
-            (true, true) => Stopped::Finished,
-            (true, false) => Stopped::BrokenOff,
-        }
+        if joined { ended } else { Stopped::EngineLost }
     };
     let thread = std::thread::Builder::new()
         .name("samebit-serve".into())
@@ -178,8 +171,8 @@ fn bind(addresses: &[SocketAddr]) -> std::io::Result<TcpListener> {
     Err(failure)
 }
 
-/// Accepts until told to stop, then waits for what runs; whether all of it was finished in time.
-async fn run(app: &Arc<App>, listener: TcpListener, mut stopping: watch::Receiver<bool>) -> bool {
+/// Accepts until told to stop, then waits for what runs; how it ended.
+async fn run(app: &Arc<App>, listener: TcpListener, mut stopping: watch::Receiver<bool>) -> Stopped {
     let router = api::router(Arc::clone(app));
     let places = Arc::new(Semaphore::new(app.options.connections.max(1)));
     let graceful = GracefulShutdown::new();
@@ -205,7 +198,53 @@ async fn run(app: &Arc<App>, listener: TcpListener, mut stopping: watch::Receive
     }
     drop(listener);
     app.stop_taking();
-    tokio::time::timeout(app.options.grace, graceful.shutdown()).await.is_ok()
+    let alive = app.engine.is_alive();
+    match (wind_up(app, graceful.shutdown()).await, alive) {
+        (_, false) => Stopped::EngineLost,
+        (true, true) => Stopped::Finished,
+        (false, true) => Stopped::BrokenOff,
+    }
+}
+
+/// A connection for which nothing is done is waited for so long: what is on its way may still come.
+const MOMENT: Duration = Duration::from_secs(1);
+/// Clients whose answers are broken off get so long to be told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Waits for the answers that run, as long as the options say; whether all were finished. Those that are not are told so.
+async fn wind_up(app: &Arc<App>, closed: impl Future<Output = ()>) -> bool {
+    let mut closed = std::pin::pin!(closed);
+    tokio::select! {
+        () = &mut closed => return true,
+        () = nothing_left(app) => return true,
+        () = tokio::time::sleep(app.options.grace) => {}
+    }
+    let finished = !app.answering.is_any() && !app.sending.is_any();
+    let ending = Arc::clone(app);
+    // The engine's end closes the channels that answers come through: their requests hear of it, and tell their clients.
+    if tokio::task::spawn_blocking(move || ending.break_off()).await.is_err() {
+        tracing::error!("the engine was not stopped");
+    }
+    let _ = tokio::time::timeout(LAST_WORDS, async {
+        tokio::select! {
+            () = closed => {}
+            () = nothing_left(app) => {}
+        }
+    })
+    .await;
+    finished
+}
+
+/// Returns when for a moment no answer was made, and no client was left to take what it was sent.
+async fn nothing_left(app: &App) {
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    let mut since = tokio::time::Instant::now();
+    while since.elapsed() < MOMENT {
+        look.tick().await;
+        if app.answering.is_any() || app.sending.is_any() {
+            since = tokio::time::Instant::now();
+        }
+    }
 }
 
 /// Serves one connection in a task of its own.
@@ -229,7 +268,7 @@ fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(Stalling::new(stream, patience)), service);
+        .serve_connection(TokioIo::new(Stalling::new(stream, patience, app.sending.clone())), service);
     let connection = graceful.watch(connection);
     let metrics = Arc::clone(&app.metrics);
     metrics.connected();

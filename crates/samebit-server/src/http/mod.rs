@@ -6,7 +6,9 @@ pub(crate) mod gate;
 pub(crate) mod keys;
 mod listen;
 pub(crate) mod rate;
+mod signals;
 mod stall;
+pub(crate) mod work;
 
 pub(crate) use error::ApiError;
 pub(crate) use listen::start;

@@ -1,5 +1,6 @@
 //! A connection whose other end must take what it is sent: one that takes nothing for too long is closed.
 
+use super::work::{Doing, Work};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,13 +12,14 @@ use tokio::time::{Sleep, sleep};
 pub(crate) struct Stalling {
     stream: TcpStream,
     patience: Duration,
-    /// Runs while a write waits.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while a write waits, and is told to whoever ends the server.
+    timer: Option<(Pin<Box<Sleep>>, Doing)>,
+    sending: Work,
 }
 
 impl Stalling {
-    pub(crate) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, timer: None }
+    pub(crate) fn new(stream: TcpStream, patience: Duration, sending: Work) -> Self {
+        Self { stream, patience, timer: None, sending }
     }
 
     /// Keeps the time of an attempt to write.
@@ -26,8 +28,8 @@ impl Stalling {
             self.timer = None;
             return attempt;
         }
-        let patience = self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let (patience, sending) = (self.patience, &self.sending);
+        let (timer, _) = self.timer.get_or_insert_with(|| (Box::pin(sleep(patience)), sending.begin()));
         ready!(timer.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }

@@ -101,7 +101,8 @@ fn wrong_types_everywhere() {
 fn bodies_have_a_size() {
     let server = start(model(), Options { body_bytes: 1000, ..Options::default() });
     let body = go_on(&"x".repeat(2000), json!({}));
-    assert!(server.post("/v1/completions", &body).error(413).contains("1000"));
+    let message = server.post("/v1/completions", &body).error(413);
+    assert!(message.contains("1000") && message.contains("--max-body"), "{message}");
     // Without a length told beforehand.
     let mut stream = TcpStream::connect(server.address).expect("connected");
     let head = format!(

@@ -3,8 +3,10 @@
 mod batch;
 mod chat;
 mod completions;
+mod ending;
 mod faults;
 mod operations;
+mod refusals;
 mod responses;
 mod resume;
 mod support;

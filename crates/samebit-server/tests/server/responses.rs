@@ -18,7 +18,9 @@ fn a_stream_ends_with_what_a_body_says() {
     let mut whole = server.post(PATH, &asked).ok();
     assert_eq!((&whole["object"], &whole["status"]), (&json!("response"), &json!("incomplete")));
     assert_eq!(whole["incomplete_details"]["reason"], "max_output_tokens");
+    assert_eq!(whole["output"][0]["status"], "incomplete");
     assert_eq!(whole["usage"]["output_tokens"], 9);
+    assert_eq!(whole["usage"]["input_tokens_details"], json!({"cached_tokens": 0, "cache_write_tokens": 0}));
     let text = whole["output"][0]["content"][0]["text"].as_str().expect("text").to_owned();
     let mut streamed = asked;
     streamed["stream"] = json!(true);
@@ -62,7 +64,7 @@ fn items_become_messages() {
     for (wrong, what) in [
         (json!({"input": 3}), "input"),
         (json!({"input": [{"type": "image"}]}), "input[0]"),
-        (json!({"input": []}), "messages"),
+        (json!({"input": []}), "input:"),
         (json!({"input": "x", "previous_response_id": "resp-1"}), "previous_response_id"),
         (json!({"input": "x", "background": true}), "background"),
         (json!({"input": "x", "n": 2}), "n:"),

@@ -54,6 +54,11 @@ fn every_event_is_a_place_to_go_on_from() {
         json!({"stream": true, "temperature": 1.3, "seed": 5, "samebit": true, "logprobs": true, "top_logprobs": 1}),
     );
     resumes_everywhere(&first, &other, "/v1/chat/completions", &chat);
+    let counted =
+        ask("Tell", json!({"stream": true, "n": 2, "stream_options": {"include_usage": true}, "temperature": 1.3}));
+    resumes_everywhere(&first, &other, "/v1/chat/completions", &counted);
+    let text = go_on("Once", json!({"stream": true, "stream_options": {"include_usage": true}}));
+    resumes_everywhere(&first, &other, "/v1/completions", &text);
     let text = go_on("Once", json!({"stream": true, "temperature": 1.3, "echo": true, "logprobs": 1}));
     resumes_everywhere(&first, &other, "/v1/completions", &text);
     let response = json!({"input": "Tell", "stream": true, "max_output_tokens": 12, "ignore_eos": true, "temperature": 1.1, "samebit": true});
@@ -156,4 +161,41 @@ fn another_answer_is_not_gone_on_with() {
     other.post_with("/v1/chat/completions", &body, &header).error(409);
     let message = server.post_with("/v1/chat/completions", &body, &[("Last-Event-ID", "chatcmpl-12:3")]).error(400);
     assert!(message.contains("chatcmpl-12:3"), "{message}");
+}
+
+#[test]
+fn events_have_names_of_their_own() {
+    let server = server();
+    for (path, body) in [
+        ("/v1/chat/completions", ask("Tell", json!({"stream": true, "stream_options": {"include_usage": true}}))),
+        ("/v1/completions", go_on("Tell", json!({"stream": true, "stream_options": {"include_usage": true}}))),
+    ] {
+        let whole = events(&server.post(path, &body).text);
+        let last = &whole.last().expect("events").0;
+        assert_eq!(whole.iter().filter(|(id, _)| id == last).count(), 1, "{whole:?}");
+        assert_eq!(server.post_with(path, &body, &[("Last-Event-ID", last)]).text, "data: [DONE]\n\n");
+    }
+}
+
+#[test]
+fn events_that_there_are_not_are_not_gone_on_from() {
+    let server = server();
+    for (path, body) in [
+        ("/v1/chat/completions", ask("Tell", json!({"stream": true}))),
+        ("/v1/completions", go_on("Tell", json!({"stream": true, "max_tokens": -1, "ignore_eos": false}))),
+        ("/v1/responses", json!({"input": "Tell", "stream": true, "max_output_tokens": 5})),
+    ] {
+        let whole = events(&server.post(path, &body).text);
+        let name = whole[1].0.split(':').next().expect("a name").to_owned();
+        let beyond = format!("{name}:999999");
+        let message = server.post_with(path, &body, &[("Last-Event-ID", &beyond)]).error(409);
+        assert!(message.contains("ends before that event"), "{message}");
+    }
+    // Within what might have been, the end shows that it was not.
+    let mut body = go_on("Tell", json!({"stream": true, "max_tokens": 40, "ignore_eos": false}));
+    body["response_format"] = json!({"type": "regex", "pattern": "ab"});
+    let whole = events(&server.post("/v1/completions", &body).text);
+    let name = whole[0].0.split(':').next().expect("a name").to_owned();
+    let answer = server.post_with("/v1/completions", &body, &[("Last-Event-ID", &format!("{name}:30"))]);
+    assert!(answer.text.contains("ends before that event") && !answer.text.contains("[DONE]"), "{}", answer.text);
 }

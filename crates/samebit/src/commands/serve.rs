@@ -4,7 +4,7 @@ use crate::args::{BatchArgs, BoundArgs, ListenArgs, ServeArgs, Verbosity};
 use crate::failure::Failure;
 use crate::{engine, interrupt, model, output, prompt};
 use samebit_engine::{EngineOptions, Limits};
-use samebit_server::{LogFormat, LogLevel, Model, Options, Stopped};
+use samebit_server::{LogFormat, LogLevel, Model, Options, ServeError, Stopped};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
     }
     let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
     samebit_server::init_log(format, level(verbosity));
-    let mut options = options(&args.listen, &args.bounds, &args.batch)?;
+    let mut options = options(&args.listen, &args.bounds, &args.batch)?.checked().map_err(failure)?;
     options.predict = usize::try_from(args.predict).ok();
     options.date = args.template.date;
     options.otlp_endpoint = collector(args);
@@ -33,19 +33,35 @@ pub(crate) fn run(args: &ServeArgs, verbosity: Verbosity) -> Result<(), Failure>
             &format!("everybody who reaches {} may ask: give --api-key to keep others out", options.host),
         );
     }
-    let server = samebit_server::start(model, options).map_err(|error| Failure::Input(error.to_string()))?;
+    let server = samebit_server::start(model, options).map_err(failure)?;
     interrupt::be_orderly();
     server.stop_on_signals().map_err(|error| Failure::Input(format!("cannot listen for signals: {error}")))?;
-    output::note(verbosity.quiet, &format!("serving on http://{}", server.address()));
-    match server.wait() {
-        Stopped::Finished => Ok(()),
-        Stopped::BrokenOff => {
-            output::note(verbosity.quiet, "some answers took longer than --grace and were broken off");
-            Ok(())
-        }
+    note(verbosity.quiet, &format!("serving on http://{}", server.address()));
+    let stopped = server.wait();
+    if stopped == Stopped::BrokenOff {
+        note(verbosity.quiet, "some answers took longer than --grace and were broken off");
+    }
+    samebit_server::finish_log();
+    match stopped {
+        Stopped::Finished | Stopped::BrokenOff => Ok(()),
         Stopped::EngineLost => {
             Err(Failure::Input("the engine's thread ended by itself, which is a defect of samebit".into()))
         }
+    }
+}
+
+/// As [`output::note`], but among the log's lines: where nobody reads them, nobody waits.
+fn note(quiet: bool, line: &str) {
+    if !quiet {
+        samebit_server::say(&format!("samebit: {line}"));
+    }
+}
+
+/// Why there is no server: the command line asks for something that makes no sense, or there is something else.
+fn failure(error: ServeError) -> Failure {
+    match error {
+        ServeError::Option(message) => Failure::Usage(message),
+        error => Failure::Input(error.to_string()),
     }
 }
 
@@ -104,9 +120,6 @@ fn keys(listen: &ListenArgs) -> Result<Vec<String>, Failure> {
             return Err(Failure::at(path, "no key is in it: write one on each line"));
         }
     }
-    if keys.iter().any(String::is_empty) {
-        return Err(Failure::Usage("--api-key: a key is empty, and would let everybody in".into()));
-    }
     Ok(keys)
 }
 
@@ -118,7 +131,8 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
         (Ok(template), _) => Ok(template),
         // What was asked for by name must be there; what the model lacks is told to those who ask it to chat.
         (Err(failure), Some(_)) => return Err(failure),
-        (Err(failure), None) => Err(failure.to_string()),
+        // Where the file lies is none of their business.
+        (Err(failure), None) => Err(without_place(&failure, &args.model.path)),
     };
     let digest = model::digest(&gguf, verbosity)?;
     let draft = args
@@ -142,8 +156,26 @@ fn load(args: &ServeArgs, options: &EngineOptions, verbosity: Verbosity) -> Resu
     })
 }
 
+/// What is wrong with a file, but not where it lies.
+fn without_place(failure: &Failure, path: &Path) -> String {
+    let text = failure.to_string();
+    text.strip_prefix(&format!("{}: ", path.display())).map_or(text.clone(), str::to_owned)
+}
+
 /// A file's name without what every model's ends with.
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_not_told_where_files_lie() {
+        let path = Path::new("/models/m.gguf");
+        assert_eq!(without_place(&Failure::at(path, "no template"), path), "no template");
+        assert_eq!(without_place(&Failure::Input("no template".into()), path), "no template");
+    }
 }

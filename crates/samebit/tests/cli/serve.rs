@@ -75,6 +75,74 @@ fn a_log_that_cannot_be_written_stops_no_answer() {
     assert_eq!(answer.expect("an answer").status(), 200);
 }
 
+/// Sends a signal, and waits until the program has ended.
+#[cfg(unix)]
+fn ends_by(signal: &str, child: &mut Child) {
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(sent.expect("kill starts").success());
+    for _ in 0..600 {
+        if let Some(status) = child.try_wait().expect("a child") {
+            assert!(status.success(), "{status}");
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().expect("a child");
+    panic!("{signal} did not end it");
+}
+
+/// A log that nobody reads loses lines: no answer waits for a reader, and neither does the end.
+#[cfg(unix)]
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let folder = folder();
+    let model = synth(folder.path(), "tiny-llama", &[]);
+    let mut child = samebit(&["serve", "-v", "-m", &model, "--port", "0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut notes = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    let address = loop {
+        line.clear();
+        assert!(notes.read_line(&mut line).expect("a note") > 0, "ended without serving");
+        if let Some((_, address)) = line.split_once("serving on ") {
+            break address.trim().to_owned();
+        }
+    };
+    // Many times what a pipe holds, and more than the server keeps.
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(std::time::Duration::from_secs(20)))
+        .build()
+        .into();
+    let path = "x".repeat(16_000);
+    for _ in 0..600 {
+        let answer = agent.get(format!("{address}/{path}")).call().expect("an answer");
+        assert_eq!(answer.status(), 404);
+    }
+    // Read at last, the log says what is missing, in its place.
+    let mut lines = (&mut notes).lines().map(|line| line.expect("UTF-8"));
+    let lost = lines.find(|line| line.contains("log lines were dropped")).expect("lines were dropped");
+    assert!(lost.contains("WARN"), "{lost}");
+    drop(agent.get(format!("{address}/{path}")).call());
+    for _ in 0..100 {
+        let answer = agent.get(format!("{address}/{path}")).call().expect("an answer");
+        assert_eq!(answer.status(), 404);
+    }
+    ends_by("-TERM", &mut child);
+}
+
+/// A terminal that is closed ends a server as one that is asked to.
+#[cfg(target_os = "linux")]
+#[test]
+fn hanging_up_is_asking() {
+    let folder = folder();
+    let model = synth(folder.path(), "tiny-llama", &[]);
+    let (mut child, _) = serve(&["-m", &model]);
+    ends_by("-HUP", &mut child);
+}
+
 #[test]
 fn what_makes_no_sense_is_said() {
     let folder = folder();
@@ -92,6 +160,11 @@ fn what_makes_no_sense_is_said() {
     fails(&["--chat-template", "nowhere.jinja"], 3, &["nowhere.jinja"]);
     fails(&["--host", "256.256.256.256"], 3, &["256.256.256.256"]);
     fails(&["--top-p", "2"], 2, &["top_p"]);
+    fails(&["--repeat-penalty", "1e-38"], 2, &["repeat_penalty", "0.001"]);
+    fails(&["--logit-bias", "7+1e9"], 2, &["logit_bias"]);
+    fails(&["--cors-origin", "garbage"], 2, &["--cors-origin", "https://example.com"]);
+    fails(&["--allowed-host", "http://x"], 2, &["--allowed-host"]);
+    fails(&["--api-key", "a\tb"], 2, &["--api-key"]);
     fails(&["--otlp-endpoint", "https://collector"], 3, &["--otlp-endpoint"]);
     let other = synth(folder.path(), "tiny-gemma3", &[]);
     let mut bytes = std::fs::read(&other).expect("made");
@@ -102,5 +175,5 @@ fn what_makes_no_sense_is_said() {
     fails(&["-md", &text(&draft)], 3, &["draft.gguf", "token 1", "<|om_start|>", "<|im_start|>"]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port().to_string();
-    assert_fails(&output(&["serve", "-q", "-m", &other, "--port", &port]), 3, &[&port, "listen"]);
+    assert_fails(&output(&["serve", "-q", "-m", &other, "--port", &port]), 3, &[&port, "listen", "--port"]);
 }

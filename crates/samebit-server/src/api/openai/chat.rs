@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`.
 
 use super::super::shared::{
-    Conversation, Extension, Knobs, Samebit, ToolUse, Usage, encode_rendered, form_of, prepare,
+    Conversation, Extension, Knobs, Said, Samebit, ToolUse, Usage, encode_rendered, form_of, never, prepare, refuse,
 };
 use super::chat_stream::ChatEncoder;
 use super::logprobs::ChatToken;
@@ -32,6 +32,28 @@ struct Body {
     logprobs: Option<bool>,
     top_logprobs: Option<usize>,
     chat_template_kwargs: Option<Map<String, Value>>,
+    // What others' servers know, and what would make the answer another one.
+    functions: Option<Value>,
+    function_call: Option<Value>,
+    best_of: Option<Value>,
+    suffix: Option<Value>,
+    modalities: Option<Value>,
+    audio: Option<Value>,
+}
+
+impl Body {
+    fn refuse_unknown(&self) -> Result<(), ApiError> {
+        let text = |value: &Value| value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text"));
+        let chosen = |value: &Value| value == "auto" || value == "none";
+        refuse(&[
+            ("functions", self.functions.as_ref(), |value| *value == Value::Array(Vec::new()), "give them as `tools`"),
+            ("function_call", self.function_call.as_ref(), chosen, "give it as `tool_choice`"),
+            ("best_of", self.best_of.as_ref(), |value| *value == 1, "all choices are given: ask for `n` instead"),
+            ("suffix", self.suffix.as_ref(), |value| value == "", "answers are continued at their end: leave it out"),
+            ("modalities", self.modalities.as_ref(), text, "answers are text: leave it out, or [\"text\"]"),
+            ("audio", self.audio.as_ref(), never, "answers are text: leave it out"),
+        ])
+    }
 }
 
 pub(crate) async fn chat(
@@ -51,7 +73,8 @@ pub(crate) async fn chat(
     let (plan, tools) = prepare(&app, move |app| plan(app, body, &knobs, draft)).await?;
     let digest = plan.digest(&app);
     let choices = plan.all_choices();
-    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, choices)?;
+    // The role, what a call leaves over, and the end.
+    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, choices, plan.most_tokens(&app) + 3)?;
     let (prompt, logprobs) = (plan.prompt_tokens(), plan.logprobs.is_some());
     if streams {
         let head = Head::new(&app, &id, "chat.completion.chunk");
@@ -73,14 +96,20 @@ fn plan(app: &Arc<App>, body: Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(P
     if body.top_logprobs.is_some_and(|top| top > MOST_TOP) {
         return Err(ApiError::field("top_logprobs", format!("ask for at most {MOST_TOP}")));
     }
+    if body.top_logprobs.is_some_and(|top| top > 0) && body.logprobs != Some(true) {
+        return Err(ApiError::field("top_logprobs", "is of use with `\"logprobs\": true` alone: give both"));
+    }
+    body.refuse_unknown()?;
     let logprobs = body.logprobs.unwrap_or(false).then(|| body.top_logprobs.unwrap_or(0));
     let choice = body.tool_choice.as_ref();
-    let conversation = Conversation::new(app, body.messages, body.tools, choice, body.chat_template_kwargs)?;
+    let conversation =
+        Conversation::new(app, Said::messages(body.messages), body.tools, choice, body.chat_template_kwargs)?;
     let tools = conversation.tool_use(app);
     let form = form_of(app, body.response_format.as_ref(), body.grammar.as_deref())?;
     let forced = conversation.force(app, body.parallel_tool_calls.unwrap_or(true))?;
     let plan = Plan {
         prompts: vec![encode_rendered(app, &conversation.render(app)?)],
+        field: "messages",
         choices: knobs.choices()?,
         request: knobs.request(app, app.options.predict)?,
         stops: knobs.stops()?,

@@ -67,7 +67,8 @@ pub(crate) async fn completions(
     let (plan, echo) = prepare(&app, move |app| plan(app, &body, &knobs, draft)).await?;
     let digest = plan.digest(&app);
     let choices = plan.all_choices();
-    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, choices)?;
+    // The echo, text that was held back, the end, and the use.
+    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, choices, plan.most_tokens(&app) + 4)?;
     let head = Head::new(&app, &id, "text_completion");
     let prompt = plan.prompt_tokens();
     if streams {
@@ -110,6 +111,7 @@ fn plan(app: &Arc<App>, body: &Body, knobs: &Knobs, draft: Vec<u32>) -> Result<(
     let told: Vec<(Vec<u32>, String)> = told.collect::<Result<_, ApiError>>()?;
     let plan = Plan {
         prompts: told.iter().map(|(tokens, _)| tokens.clone()).collect(),
+        field: "prompt",
         choices: each,
         request: knobs.request(app, Some(app.options.predict.unwrap_or(DEFAULT_TOKENS)))?,
         stops: knobs.stops()?,

@@ -87,6 +87,7 @@ fn plan(app: &Arc<App>, input: &Value) -> Result<Plan, ApiError> {
     let prompts = inputs(app, "input", input)?;
     Ok(Plan {
         prompts: prompts.into_iter().map(|input| input.tokens).collect(),
+        field: "input",
         choices: 1,
         request: Knobs::default().request(app, Some(1))?,
         stops: Arc::default(),

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::http::ApiError;
-use crate::http::error::json_response;
+use crate::http::error::{json_response, quoted};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -35,6 +35,6 @@ pub(crate) async fn model(State(app): State<Arc<App>>, Path(id): Path<String>) -
     if id == app.model.id {
         return Ok(json_response(StatusCode::OK, &card(&app)));
     }
-    let message = format!("there is no model `{id}`: this server has `{}`", app.model.id);
+    let message = format!("there is no model `{}`: this server has `{}`", quoted(&id), app.model.id);
     Err(ApiError::new(StatusCode::NOT_FOUND, message).code("model_not_found"))
 }

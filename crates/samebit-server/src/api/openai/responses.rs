@@ -2,7 +2,8 @@
 //! conversation.
 
 use super::super::shared::{
-    Conversation, Extension, Knobs, Samebit, ToolUse, encode_rendered, grammar_of, prepare, shortest,
+    Conversation, Extension, Knobs, Said, Samebit, ToolUse, encode_rendered, grammar_of, never, prepare, refuse,
+    shortest,
 };
 use super::responses_body::{Echoed, Response as Body, items};
 use super::responses_stream::ResponseEncoder;
@@ -21,6 +22,9 @@ use std::sync::Arc;
 
 const PREFIX: &str = "resp";
 
+/// Messages, each with the place of the request that it comes from.
+type Messages = Vec<(String, Map<String, Value>)>;
+
 #[derive(Deserialize)]
 struct Asked {
     input: Value,
@@ -32,6 +36,8 @@ struct Asked {
     metadata: Option<Map<String, Value>>,
     previous_response_id: Option<String>,
     background: Option<bool>,
+    conversation: Option<Value>,
+    prompt: Option<Value>,
 }
 
 pub(crate) async fn responses(
@@ -53,7 +59,8 @@ pub(crate) async fn responses(
     let draft = extension.resume_tokens.clone();
     let (plan, tools, echoed) = prepare(&app, move |app| plan(app, asked, &knobs, draft)).await?;
     let digest = plan.digest(&app);
-    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, 1)?;
+    // A token brings a piece of text or ends a call, which has four events; some begin and end the response.
+    let id = ResponseId::of(PREFIX, last.as_ref(), &digest, 1, 5 * plan.most_tokens(&app) + 16)?;
     let body = Body::new(&app, &id, echoed, plan.prompt_tokens());
     if streams {
         let encoder = ResponseEncoder::new(&app, body, id.unique(), tools, extension.wanted);
@@ -68,7 +75,7 @@ pub(crate) async fn responses(
     let (first, rest) = (reader.push(&choice.text), reader.finish());
     let calls = first.calls.into_iter().chain(rest.calls).collect();
     let ending = choice.done.as_ref().map(|done| done.ending);
-    let mut body = body.complete(items(&id.unique(), first.content + &rest.content, calls), ending, generated);
+    let mut body = body.complete(items(&id.unique(), first.content + &rest.content, calls, ending), ending, generated);
     body.samebit = extension.wanted.then(|| Samebit::whole(&app, prompt_ids, &mut gathered.choices));
     Ok(json_response(StatusCode::OK, &body))
 }
@@ -83,13 +90,26 @@ fn plan(app: &Arc<App>, asked: Asked, knobs: &Knobs, draft: Vec<u32>) -> Result<
     if asked.background == Some(true) {
         return Err(ApiError::field("background", "nothing is stored here: leave it out, or false"));
     }
-    let mut messages = Vec::new();
-    if let Some(instructions) = &asked.instructions {
-        messages.push(object(json!({"role": "system", "content": instructions})));
-    }
+    refuse(&[
+        (
+            "conversation",
+            asked.conversation.as_ref(),
+            never,
+            "nothing is stored here: give the whole conversation in `input`",
+        ),
+        ("prompt", asked.prompt.as_ref(), never, "nothing is stored here: give its text in `instructions` or `input`"),
+    ])?;
+    let mut messages = Messages::new();
     input(&asked.input, &mut messages)?;
+    if messages.is_empty() {
+        return Err(ApiError::field("input", "give at least one message"));
+    }
+    if let Some(instructions) = &asked.instructions {
+        messages.insert(0, ("instructions".into(), object(json!({"role": "system", "content": instructions}))));
+    }
     let tools = asked.tools.clone().map(|tools| tools.into_iter().map(nested).collect());
-    let conversation = Conversation::new(app, messages, tools, asked.tool_choice.as_ref(), None)?;
+    let conversation =
+        Conversation::new(app, Said { field: "input", messages }, tools, asked.tool_choice.as_ref(), None)?;
     let uses = conversation.tool_use(app);
     let format = asked.text.as_ref().and_then(|text| text.get("format"));
     let form = grammar_of(app, "text.format", format)?;
@@ -108,6 +128,7 @@ fn plan(app: &Arc<App>, asked: Asked, knobs: &Knobs, draft: Vec<u32>) -> Result<
     };
     let plan = Plan {
         prompts: vec![encode_rendered(app, &conversation.render(app)?)],
+        field: "input",
         choices: 1,
         request,
         stops: knobs.stops()?,
@@ -141,32 +162,34 @@ fn nested(tool: Value) -> Value {
 }
 
 /// The input's items as messages: a text, or a list of messages, calls and their results.
-fn input(input: &Value, messages: &mut Vec<Map<String, Value>>) -> Result<(), ApiError> {
+fn input(input: &Value, messages: &mut Messages) -> Result<(), ApiError> {
     let items = match input {
         Value::String(text) => {
-            messages.push(object(json!({"role": "user", "content": text})));
+            messages.push(("input".into(), object(json!({"role": "user", "content": text}))));
             return Ok(());
         }
         Value::Array(items) => items,
         _ => return Err(ApiError::field("input", "give a text or a list of items")),
     };
     for (index, item) in items.iter().enumerate() {
-        let wrong = |what: &str| ApiError::field(&format!("input[{index}]"), what);
+        let place = format!("input[{index}]");
+        let wrong = |what: &str| ApiError::field(&place, what);
         let text =
             |key: &str| item.get(key).and_then(Value::as_str).ok_or_else(|| wrong(&format!("give `{key}`, a text")));
         match item.get("type").and_then(Value::as_str) {
             None | Some("message") => {
                 let content = item.get("content").cloned().unwrap_or(Value::Null);
-                messages.push(object(json!({"role": text("role")?, "content": content})));
+                messages.push((place.clone(), object(json!({"role": text("role")?, "content": content}))));
             }
             Some("function_call") => {
                 let function = json!({"name": text("name")?, "arguments": text("arguments")?});
                 let call = json!({"id": text("call_id")?, "type": "function", "function": function});
-                push_call(messages, call);
+                push_call(messages, place.clone(), call);
             }
             Some("function_call_output") => {
                 let output = item.get("output").cloned().unwrap_or(Value::Null);
-                messages.push(object(json!({"role": "tool", "tool_call_id": text("call_id")?, "content": output})));
+                let fields = json!({"role": "tool", "tool_call_id": text("call_id")?, "content": output});
+                messages.push((place.clone(), object(fields)));
             }
             // What the model thought is not given back to it.
             Some("reasoning") => {}
@@ -177,12 +200,12 @@ fn input(input: &Value, messages: &mut Vec<Map<String, Value>>) -> Result<(), Ap
 }
 
 /// A call belongs to the assistant's message before it, if there is one.
-fn push_call(messages: &mut Vec<Map<String, Value>>, call: Value) {
-    let speaks = messages.last().is_some_and(|message| message.get("role") == Some(&json!("assistant")));
+fn push_call(messages: &mut Messages, place: String, call: Value) {
+    let speaks = messages.last().is_some_and(|(_, message)| message.get("role") == Some(&json!("assistant")));
     if !speaks {
-        messages.push(object(json!({"role": "assistant", "content": ""})));
+        messages.push((place, object(json!({"role": "assistant", "content": ""}))));
     }
-    if let Some(message) = messages.last_mut()
+    if let Some((_, message)) = messages.last_mut()
         && let Some(calls) = message.entry("tool_calls").or_insert_with(|| json!([])).as_array_mut()
     {
         calls.push(call);

@@ -103,11 +103,16 @@ pub(super) fn call(unique: &str, index: usize, call: Call, status: &'static str)
     Item::Call { id, status, call_id: call_id(unique, 0, index), name: call.name, arguments: call.arguments }
 }
 
+/// What is said of an answer that ended so, and of its text.
+pub(super) fn status(ending: Option<Ending>) -> &'static str {
+    if ending == Some(Ending::Stop) { "completed" } else { "incomplete" }
+}
+
 /// The items of a whole answer.
-pub(super) fn items(unique: &str, content: String, calls: Vec<Call>) -> Vec<Item> {
+pub(super) fn items(unique: &str, content: String, calls: Vec<Call>, ending: Option<Ending>) -> Vec<Item> {
     let mut items = Vec::new();
     if !content.is_empty() || calls.is_empty() {
-        items.push(message(unique, "completed", vec![Part::new(content)]));
+        items.push(message(unique, status(ending), vec![Part::new(content)]));
     }
     items.extend(calls.into_iter().enumerate().map(|(index, made)| call(unique, index, made, "completed")));
     items
@@ -141,13 +146,13 @@ impl Response {
     /// The same with its output.
     pub(super) fn complete(mut self, output: Vec<Item>, ending: Option<Ending>, generated: u64) -> Self {
         let whole = ending == Some(Ending::Stop);
-        self.status = if whole { "completed" } else { "incomplete" };
+        self.status = status(ending);
         self.incomplete_details = (!whole).then(|| json!({"reason": "max_output_tokens"}));
         self.output = output;
         let prompt = self.prompt as u64;
         self.usage = Some(Usage {
             input_tokens: prompt,
-            input_tokens_details: json!({"cached_tokens": 0}),
+            input_tokens_details: json!({"cached_tokens": 0, "cache_write_tokens": 0}),
             output_tokens: generated,
             output_tokens_details: json!({"reasoning_tokens": 0}),
             total_tokens: prompt + generated,

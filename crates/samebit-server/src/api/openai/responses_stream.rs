@@ -1,10 +1,10 @@
 //! A response as it comes. Its events are numbered, and the numbers depend on the tokens alone: they are the events' positions.
 
 use super::super::shared::{Samebit, ToolUse};
-use super::responses_body::{Item, Part, Response, call, message, message_id};
+use super::responses_body::{Item, Part, Response, call, message, message_id, status};
 use crate::answer::{Encoder, Frames};
 use crate::app::App;
-use crate::engine::{Done, Event};
+use crate::engine::{Done, Ending, Event};
 use crate::http::ApiError;
 use crate::tools::{Call, Delta, Reader};
 use serde_json::{Map, Value, json};
@@ -102,7 +102,7 @@ impl ResponseEncoder {
         place
     }
 
-    fn end_message(&mut self, out: &mut Frames) {
+    fn end_message(&mut self, ending: Ending, out: &mut Frames) {
         let Some((place, text)) = self.text.take() else { return };
         let id = message_id(&self.unique);
         let at = json!({"item_id": id, "output_index": place, "content_index": 0});
@@ -115,7 +115,7 @@ impl ResponseEncoder {
         said["logprobs"] = json!([]);
         self.emit("response.output_text.done", said, out);
         self.emit("response.content_part.done", with("part", json!(Part::new(text.clone()))), out);
-        let item = message(&self.unique, "completed", vec![Part::new(text)]);
+        let item = message(&self.unique, status(Some(ending)), vec![Part::new(text)]);
         self.emit("response.output_item.done", json!({"output_index": place, "item": item}), out);
         if let Some(held) = self.output.get_mut(place) {
             *held = item;
@@ -149,7 +149,7 @@ impl ResponseEncoder {
             let place = self.begin_message(out);
             self.text = Some((place, String::new()));
         }
-        self.end_message(out);
+        self.end_message(done.ending, out);
         self.done = Some(done);
     }
 }

@@ -1,6 +1,6 @@
 //! The fields that say how tokens are chosen and when to stop: OpenAI's names, and llama.cpp's where OpenAI has none.
 
-use super::Extension;
+use super::{Extension, bounds};
 use crate::app::App;
 use crate::http::ApiError;
 use samebit_engine::sampler::SamplerConfig;
@@ -169,7 +169,7 @@ impl Knobs {
             // Banned rather than passed over, as `samebit run` does.
             sampler.logit_bias.extend(ends.iter().map(|&id| (id, f32::NEG_INFINITY)));
         }
-        sampler.validate(app.model.engine.vocab_size()).map_err(|error| ApiError::bad(error.to_string()))?;
+        bounds::check(&sampler, app.model.engine.vocab_size())?;
         Ok(Request { max_tokens: self.max_tokens(most)?, sampler, stop_tokens: ends, ignore_eos })
     }
 

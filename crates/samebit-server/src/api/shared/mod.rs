@@ -1,16 +1,21 @@
 //! What the paths have in common: sampling, prompts, conversations, forms of answers.
 
+pub(crate) mod bounds;
 mod conversation;
 mod extension;
 pub(crate) mod form;
 mod knobs;
+mod message;
 mod prompt;
+mod tools;
+mod unknown;
 
-pub(crate) use conversation::{Conversation, ToolUse};
+pub(crate) use conversation::{Conversation, Said, ToolUse};
 pub(crate) use extension::{Extension, Samebit};
 pub(crate) use form::{form_of, grammar_of};
 pub(crate) use knobs::Knobs;
 pub(crate) use prompt::{Input, check_tokens, decode, encode_rendered, inputs};
+pub(crate) use unknown::{never, refuse};
 
 use crate::app::App;
 use crate::http::ApiError;
