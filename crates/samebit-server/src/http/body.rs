@@ -94,7 +94,11 @@ fn expect_object(bytes: &[u8]) -> Result<(), ApiError> {
 fn refusal(path: &str, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     if text.starts_with("recursion limit exceeded") {
-        return ApiError::bad("the body is nested too deep: it may have 127 levels");
+        let error = ApiError::bad("the body is nested too deep: it may have 127 levels");
+        return match path.split(['.', '[']).next() {
+            Some(field) if !field.is_empty() => error.param(field),
+            _ => error,
+        };
     }
     if text.starts_with("number out of range") {
         return at(path, text);
@@ -218,5 +222,6 @@ mod tests {
         let deep = format!("{{\"x\": {}1{}}}", "[".repeat(300), "]".repeat(300));
         let deep = parse::<std::collections::BTreeMap<String, serde_json::Value>>(deep.as_bytes()).expect_err("deep");
         assert!(deep.message.contains("nested too deep") && deep.code.is_none(), "{}", deep.message);
+        assert_eq!(deep.param.as_deref(), Some("x"));
     }
 }
