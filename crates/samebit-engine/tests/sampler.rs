@@ -94,7 +94,7 @@ fn oracle_dry(config: &SamplerConfig, window: &[u32], token: u32) -> f32 {
         .filter(|&at| window[at] == token)
         .filter_map(|at| (1..=after.len()).filter(|&n| window[..at].ends_with(&after[after.len() - n..])).max());
     let Some(beyond) = repeated.max().and_then(|n| n.checked_sub(config.dry_allowed_length)) else { return 0.0 };
-    (0..beyond).fold(config.dry_multiplier, |cost, _| (cost * config.dry_base).min(2.0f32.powi(100)))
+    (0..beyond).fold(config.dry_multiplier, |cost, _| (cost * config.dry_base).min((1u128 << 100) as f32))
 }
 
 /// The row sum of NUMERICS.md 2.3, from the absolute index.
@@ -116,7 +116,10 @@ fn oracle_floor(set: &[(u32, f32)], n: f32) -> f32 {
     let below: Vec<f32> = set.iter().map(|c| c.1 - highest).collect();
     let mean = row_sum(&below) / below.len() as f32;
     let squares: Vec<f32> = below.iter().map(|d| (d - mean) * (d - mean)).collect();
-    highest - n * (row_sum(&squares) / squares.len() as f32).sqrt()
+    // The platform's square root is the correctly rounded one.
+    #[allow(clippy::disallowed_methods)]
+    let sigma = (row_sum(&squares) / squares.len() as f32).sqrt();
+    highest - n * sigma
 }
 
 /// The temperature that the present candidates are drawn with.
