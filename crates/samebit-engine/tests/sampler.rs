@@ -85,11 +85,11 @@ fn oracle_dry(config: &SamplerConfig, window: &[u32], token: u32) -> f32 {
         return 0.0;
     }
     let stands = |at: usize, tail: &[u32]| window[at + 1..].starts_with(tail);
-    let ends = (0..window.len()).filter_map(|at| {
+    let end = (0..window.len()).rev().find_map(|at| {
         let tails = BREAKERS.iter().filter(|(head, tail)| *head == window[at] && stands(at, tail));
         tails.map(|(_, tail)| at + 1 + tail.len()).max()
     });
-    let after = &window[ends.last().unwrap_or(0)..];
+    let after = &window[end.unwrap_or(0)..];
     let repeated = (0..window.len())
         .filter(|&at| window[at] == token)
         .filter_map(|at| (1..=after.len()).filter(|&n| window[..at].ends_with(&after[after.len() - n..])).max());
