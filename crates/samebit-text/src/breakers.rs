@@ -36,20 +36,19 @@ impl Tokenizer {
     /// As [`check_breakers`].
     pub fn breakers(&self, texts: &[impl AsRef<str>]) -> Result<BTreeSet<(u32, Vec<u32>)>, TextError> {
         check_breakers(texts)?;
-        Ok(texts.iter().flat_map(|text| self.beginnings(text.as_ref())).collect())
+        let texts: BTreeSet<&str> = texts.iter().map(AsRef::as_ref).collect();
+        Ok(texts.into_iter().flat_map(|text| self.beginnings(text)).collect())
     }
 
     fn beginnings(&self, text: &str) -> Vec<(u32, Vec<u32>)> {
         let whole = text.as_bytes();
-        // Each beginning with the tokens of the rest.
-        let parts: Vec<(&[u8], Vec<u32>)> = text
-            .char_indices()
-            .skip(1)
-            .map(|(at, _)| {
+        // By the length of a beginning, where that is one of whole characters: the tokens of the rest.
+        let tails: Vec<Option<Vec<u32>>> = (0..whole.len())
+            .map(|at| {
                 let mut tail = Vec::new();
-                self.encode_text(&whole[at..], false, &mut tail);
+                self.encode_text(text.get(at..)?.as_bytes(), false, &mut tail);
                 tail.truncate(LONGEST_TAIL);
-                (&whole[..at], tail)
+                Some(tail)
             })
             .collect();
         let mut found = Vec::new();
@@ -59,8 +58,9 @@ impl Tokenizer {
             if holds(&token, whole) {
                 found.push((id, Vec::new()));
             } else {
-                let parts = parts.iter().filter(|(beginning, _)| token.ends_with(beginning));
-                found.extend(parts.map(|(_, tail)| (id, tail.clone())));
+                // No longer than the token, which is short: there are many tokens.
+                let lengths = (1..whole.len().min(token.len() + 1)).filter(|&length| token.ends_with(&whole[..length]));
+                found.extend(lengths.filter_map(|length| Some((id, tails[length].clone()?))));
             }
         }
         found

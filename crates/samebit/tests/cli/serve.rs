@@ -3,10 +3,18 @@
 use crate::support::{assert_fails, folder, json, output, samebit, synth};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 
 /// A server on a free port, and where it listens.
 fn serve(args: &[&str]) -> (Child, String) {
+    let (child, address, mut notes) = unread(args);
+    // The rest is read so that the server never waits for a reader.
+    std::thread::spawn(move || std::io::copy(&mut notes, &mut std::io::sink()));
+    (child, address)
+}
+
+/// The same, and what it says from there on.
+fn unread(args: &[&str]) -> (Child, String, BufReader<ChildStderr>) {
     let args = [&["serve", "--port", "0"], args].concat();
     let mut child = samebit(&args).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut notes = BufReader::new(child.stderr.take().expect("piped"));
@@ -18,9 +26,7 @@ fn serve(args: &[&str]) -> (Child, String) {
             break address.trim().to_owned();
         }
     };
-    // The rest is read so that the server never waits for a reader.
-    std::thread::spawn(move || std::io::copy(&mut notes, &mut std::io::sink()));
-    (child, address)
+    (child, address, notes)
 }
 
 #[cfg(unix)]
@@ -97,19 +103,7 @@ fn ends_by(signal: &str, child: &mut Child) {
 fn a_log_that_nobody_reads_stops_nothing() {
     let folder = folder();
     let model = synth(folder.path(), "tiny-llama", &[]);
-    let mut child = samebit(&["serve", "-v", "-m", &model, "--port", "0"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut notes = BufReader::new(child.stderr.take().expect("piped"));
-    let mut line = String::new();
-    let address = loop {
-        line.clear();
-        assert!(notes.read_line(&mut line).expect("a note") > 0, "ended without serving");
-        if let Some((_, address)) = line.split_once("serving on ") {
-            break address.trim().to_owned();
-        }
-    };
+    let (mut child, address, mut notes) = unread(&["-v", "-m", &model]);
     // Many times what a pipe holds, and more than the server keeps.
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)

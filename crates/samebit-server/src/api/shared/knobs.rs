@@ -5,8 +5,10 @@ use crate::app::App;
 use crate::http::ApiError;
 use samebit_engine::sampler::SamplerConfig;
 use samebit_engine::{MOST_CHOICES, Request};
+use samebit_text::check_breakers;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Stop strings of a request, and bytes of each.
@@ -159,7 +161,11 @@ impl Knobs {
         let tokenizer = &app.model.tokenizer;
         let mut sampler = self.sampler(&app.options.sampling)?;
         if let Some(texts) = &self.dry_sequence_breakers {
-            let breakers = tokenizer.breakers(texts);
+            // All of the vocabulary is looked at for them, so only if they matter.
+            let breakers = match sampler.dry_multiplier > 0.0 {
+                true => tokenizer.breakers(texts),
+                false => check_breakers(texts).map(|()| BTreeSet::new()),
+            };
             let breakers = breakers.map_err(|error| ApiError::field("dry_sequence_breakers", error.to_string()))?;
             sampler.dry_breakers = breakers.into_iter().collect();
         }
